@@ -1,0 +1,1 @@
+"""The data door: any dataframe becomes a checked table, once."""

@@ -1,0 +1,136 @@
+"""Table: the checked columns of a data frame, as everything after the data door sees them.
+
+Made by `read_table`, used by the terms (columns), the model (observations) and the predictions. Nothing below this module
+checks a user's data again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Kind = Literal["numeric", "boolean", "category", "time"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Column:
+    """One column.
+
+    Attributes
+    ----------
+    name : str
+        Its name in the table.
+    kind : {"numeric", "boolean", "category", "time"}
+        What it holds.
+    values : array, shape (row,)
+        float64 for numeric and boolean, int64 codes for category, datetime64[us] for time.
+    levels : tuple of str
+        The levels that the codes of a category stand for.
+    """
+
+    name: str
+    kind: Kind
+    values: NDArray[Any]
+    levels: tuple[str, ...] = ()
+
+    def as_category(self) -> Column:
+        """Return the column with its values as levels: a group may be an integer, a boolean or a string."""
+        if self.kind == "category":
+            return self
+        values, codes = np.unique(self.values, return_inverse=True)
+        return Column(self.name, "category", codes.astype(np.int64), tuple(_label(value) for value in values))
+
+    def labels(self) -> NDArray[Any]:
+        """Return the values as readers know them: level names for a category."""
+        return np.array(self.levels, dtype=object)[self.values] if self.kind == "category" else self.values
+
+    def take(self, rows: NDArray[np.intp]) -> Column:
+        """Return the column at these rows."""
+        return Column(self.name, self.kind, self.values[rows], self.levels)
+
+
+def _label(value: Any) -> str:
+    if isinstance(value, np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """Checked columns of equal length."""
+
+    columns: Mapping[str, Column]
+    rows: int
+
+    def __getitem__(self, name: str) -> Column:
+        return self.columns[name]
+
+    def take(self, rows: NDArray[np.intp]) -> Table:
+        """Return the table at these rows."""
+        return Table({name: column.take(rows) for name, column in self.columns.items()}, len(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Which column plays which part.
+
+    Attributes
+    ----------
+    response : str
+        The response column.
+    trials : str or int, optional
+        Trials of a binomial response: a column or one number for all rows.
+    exposure, exposure_unit : str, optional
+        Column that multiplies the mean, and the unit it is counted in.
+    weights : str, optional
+        Column of counts of identical rows.
+    time, id : str, optional
+        Columns that order and name the rows.
+    context : tuple of str
+        Label columns carried through to predictions and reports.
+    """
+
+    response: str
+    trials: str | int | None = None
+    exposure: str | None = None
+    exposure_unit: str | None = None
+    weights: str | None = None
+    time: str | None = None
+    id: str | None = None
+    context: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observations:
+    """What was observed, row by row.
+
+    Attributes
+    ----------
+    response : array, shape (obs,)
+        The response; codes for a category.
+    levels : tuple of str
+        Levels of a categorical response.
+    exposure, trials : array, shape (obs,), optional
+        float64.
+    weights : array, shape (obs,)
+        How many identical rows each stands for (ones without weights).
+    labels : mapping
+        Context, id and time columns by name, as arrays of labels.
+    """
+
+    response: Array
+    levels: tuple[str, ...]
+    exposure: Array | None
+    trials: Array | None
+    weights: Array
+    labels: Mapping[str, NDArray[Any]]
+
+    @property
+    def informative(self) -> NDArray[np.bool_]:
+        """Rows that add to the likelihood: all but those with exposure 0 (whose count is 0)."""
+        return np.ones(len(self.response), bool) if self.exposure is None else self.exposure > 0

@@ -1,0 +1,1 @@
+"""Families: what the response is, given its parameters."""

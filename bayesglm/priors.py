@@ -1,0 +1,277 @@
+"""Priors: records that write themselves into a PyMC model.
+
+To add a prior: write a frozen dataclass below that inherits `Prior`, name its ``support`` and its ``vector``. It is found by
+its class name in lower snake case, in ``priors={"x": bg.priors.Normal(0, 1)}`` and in a saved fit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+from pytensor.tensor.variable import TensorVariable
+
+from bayesglm.errors import PriorError, unknown
+
+Dims = tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """What is believed of a parameter before the data.
+
+    Class attributes
+    ----------------
+    support : {"real", "positive", "unit", "correlation"}
+        What the parameter may be.
+    joint : bool
+        Whether the prior ties all coefficients that carry it together (horseshoe, R2D2).
+    distribution : PyMC distribution
+        The PyMC class, whose arguments are the fields.
+    """
+
+    support: ClassVar[str] = "real"
+    joint: ClassVar[bool] = False
+    distribution: ClassVar[Any] = None
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if not isinstance(value, int | float) or isinstance(value, bool) or not np.isfinite(value):
+                raise PriorError(f"{each.name}={value!r} in {type(self).__name__}", column=each.name, value=value,
+                                 rule="the numbers of a prior are finite", fix="Give a finite number.")
+            object.__setattr__(self, each.name, float(value))
+            if each.name not in ("mu", "lower", "upper") and value <= 0:
+                raise PriorError(f"{each.name}={value!r} in {type(self).__name__}", column=each.name, value=value,
+                                 rule=f"{each.name} must be above 0", fix="Give a positive number.")
+
+    @classmethod
+    def kind(cls) -> str:
+        """Name of the prior in lower snake case."""
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+
+    def __str__(self) -> str:
+        inside = ", ".join(f"{each.name}={getattr(self, each.name):.4g}" for each in fields(self))
+        return f"{type(self).__name__}({inside})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a mapping that JSON can hold; `from_dict` turns it back."""
+        return {"prior": self.kind(), **{each.name: getattr(self, each.name) for each in fields(self)}}
+
+    @classmethod
+    def vector(cls, name: str, priors: Sequence[Self], dims: Dims) -> TensorVariable:
+        """Write one variable for several parameters that have this kind of prior, inside a model context."""
+        return cls.distribution(name, **_stacked(priors, vector=dims is not None), dims=dims)
+
+    @classmethod
+    def unnamed(cls, priors: Sequence[Self]) -> TensorVariable:
+        """Return the PyMC distribution of several parameters as a vector, without a name."""
+        return cls.distribution.dist(**_stacked(priors, vector=True), shape=len(priors))
+
+    def scalar(self, name: str) -> TensorVariable:
+        """Write one scalar variable, inside a model context."""
+        return type(self).vector(name, (self,), None)
+
+
+def _stacked(priors: Sequence[Prior], *, vector: bool) -> dict[str, Any]:
+    columns = {each.name: np.array([getattr(prior, each.name) for prior in priors]) for each in fields(priors[0])}
+    return columns if vector else {key: np.float64(value[0]) for key, value in columns.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Normal(Prior):
+    """Normal(mu, sigma)."""
+
+    mu: float = 0.0
+    sigma: float = 1.0
+
+    distribution: ClassVar[Any] = pm.Normal
+
+
+@dataclass(frozen=True, slots=True)
+class StudentT(Prior):
+    """Student's t with nu degrees of freedom, location mu and scale sigma."""
+
+    nu: float = 3.0
+    mu: float = 0.0
+    sigma: float = 1.0
+
+    distribution: ClassVar[Any] = pm.StudentT
+
+
+@dataclass(frozen=True, slots=True)
+class Laplace(Prior):
+    """Laplace(mu, b): the lasso's prior. Its posterior mean is never exactly zero; only its mode can be."""
+
+    mu: float = 0.0
+    b: float = 1.0
+
+    distribution: ClassVar[Any] = pm.Laplace
+
+
+@dataclass(frozen=True, slots=True)
+class HalfNormal(Prior):
+    """Half-normal: |Normal(0, sigma)|."""
+
+    sigma: float = 1.0
+    support: ClassVar[str] = "positive"
+
+    distribution: ClassVar[Any] = pm.HalfNormal
+
+
+@dataclass(frozen=True, slots=True)
+class HalfStudentT(Prior):
+    """Half-t: |t with nu degrees of freedom and scale sigma|."""
+
+    nu: float = 3.0
+    sigma: float = 1.0
+    support: ClassVar[str] = "positive"
+
+    distribution: ClassVar[Any] = pm.HalfStudentT
+
+
+@dataclass(frozen=True, slots=True)
+class HalfCauchy(Prior):
+    """Half-Cauchy with scale beta."""
+
+    beta: float = 1.0
+    support: ClassVar[str] = "positive"
+
+    distribution: ClassVar[Any] = pm.HalfCauchy
+
+
+@dataclass(frozen=True, slots=True)
+class Exponential(Prior):
+    """Exponential with rate lam, mean 1 / lam."""
+
+    lam: float = 1.0
+    support: ClassVar[str] = "positive"
+
+    distribution: ClassVar[Any] = pm.Exponential
+
+
+@dataclass(frozen=True, slots=True)
+class Gamma(Prior):
+    """Gamma with shape alpha and rate beta, mean alpha / beta."""
+
+    alpha: float = 2.0
+    beta: float = 0.1
+    support: ClassVar[str] = "positive"
+
+    distribution: ClassVar[Any] = pm.Gamma
+
+
+@dataclass(frozen=True, slots=True)
+class Beta(Prior):
+    """Beta(alpha, beta) on the unit interval."""
+
+    alpha: float = 1.0
+    beta: float = 1.0
+    support: ClassVar[str] = "unit"
+
+    distribution: ClassVar[Any] = pm.Beta
+
+
+@dataclass(frozen=True, slots=True)
+class Uniform(Prior):
+    """Uniform(lower, upper): for the autocorrelation of an AR(1)."""
+
+    lower: float = -1.0
+    upper: float = 1.0
+    support: ClassVar[str] = "correlation"
+    distribution: ClassVar[Any] = pm.Uniform
+
+
+@dataclass(frozen=True, slots=True)
+class LKJ(Prior):
+    """LKJ(eta) on a correlation matrix; eta = 1 is uniform, larger is nearer to no correlation."""
+
+    eta: float = 2.0
+    support: ClassVar[str] = "correlation_matrix"
+
+    def covariance(self, name: str, sd: Sequence[Prior]) -> tuple[TensorVariable, TensorVariable, TensorVariable]:
+        """Write the Cholesky factor of a covariance whose correlation has this prior; returns (factor, sds, correlation)."""
+        factor, correlation, sds = pm.LKJCholeskyCov(
+            name, n=len(sd), eta=np.float64(self.eta), sd_dist=type(sd[0]).unnamed(sd), store_in_trace=False,
+        )
+        return factor, sds, correlation
+
+
+@dataclass(frozen=True, slots=True)
+class Horseshoe(Prior):
+    """Regularised horseshoe over all coefficients that carry it.
+
+    beta_j = z_j tau lambda~_j with lambda~_j^2 = c^2 lambda_j^2 / (c^2 + tau^2 lambda_j^2), lambda_j half-t(nu_local),
+    tau half-Cauchy(tau), c^2 inverse-gamma(slab_df / 2, slab_df slab_scale^2 / 2).
+    Source: Piironen and Vehtari (2017), Electronic Journal of Statistics 11, 5018.
+    """
+
+    tau: float = 0.1
+    nu_local: float = 1.0
+    slab_scale: float = 1.0
+    slab_df: float = 4.0
+    joint: ClassVar[bool] = True
+
+    @classmethod
+    def vector(cls, name: str, priors: Sequence[Self], dims: Dims) -> TensorVariable:
+        p = priors[0]
+        tau = pm.HalfCauchy(f"{name}_tau", p.tau)
+        local = pm.HalfStudentT(f"{name}_lambda", p.nu_local, np.float64(1.0), dims=dims)
+        slab = pm.InverseGamma(f"{name}_slab", alpha=np.float64(p.slab_df / 2), beta=np.float64(p.slab_df * p.slab_scale**2 / 2))
+        z = pm.Normal(f"{name}_z", dims=dims)
+        return pm.Deterministic(name, z * tau * local * pt.sqrt(slab / (slab + (tau * local) ** 2)), dims=dims)
+
+
+@dataclass(frozen=True, slots=True)
+class R2D2(Prior):
+    """R2D2 over all coefficients that carry it: R^2 ~ Beta, its variance shared out by a Dirichlet.
+
+    beta_j = z_j sqrt(phi_j R^2 / (1 - R^2)), R^2 ~ Beta(mean_r2 precision, (1 - mean_r2) precision),
+    phi ~ Dirichlet(concentration). Source: Zhang, Naughton, Bondell and Reich (2022), JASA 117, 862.
+    """
+
+    mean_r2: float = 0.5
+    precision: float = 2.0
+    concentration: float = 0.5
+    joint: ClassVar[bool] = True
+
+    @classmethod
+    def vector(cls, name: str, priors: Sequence[Self], dims: Dims) -> TensorVariable:
+        p = priors[0]
+        r2 = pm.Beta(f"{name}_r2", alpha=np.float64(p.mean_r2 * p.precision), beta=np.float64((1 - p.mean_r2) * p.precision))
+        share = pm.Dirichlet(f"{name}_share", np.full(len(priors), p.concentration), dims=dims) if len(priors) > 1 else np.ones(1)
+        z = pm.Normal(f"{name}_z", dims=dims)
+        return pm.Deterministic(name, z * pt.sqrt(share * r2 / (1 - r2)), dims=dims)
+
+
+@cache
+def known_priors() -> Mapping[str, type[Prior]]:
+    """Return every prior by its name in lower snake case.
+
+    Examples
+    --------
+    >>> known_priors()["half_normal"](sigma=2)
+    HalfNormal(sigma=2.0)
+    """
+    return {each.kind(): each for each in Prior.__subclasses__()}
+
+
+def from_dict(saved: Mapping[str, Any]) -> Prior:
+    """Return the prior that `Prior.to_dict` wrote.
+
+    Examples
+    --------
+    >>> from_dict({"prior": "normal", "mu": 0, "sigma": 1})
+    Normal(mu=0.0, sigma=1.0)
+    """
+    numbers = dict(saved)
+    kind = str(numbers.pop("prior"))
+    if kind not in known_priors():
+        raise unknown("prior", kind, known_priors())
+    return known_priors()[kind](**numbers)

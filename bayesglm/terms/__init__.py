@@ -1,0 +1,1 @@
+"""Terms: columns of the table into blocks of the linear predictor."""
