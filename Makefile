@@ -36,11 +36,9 @@ test-slow: $(VENV)/.test  ## Run the slow tests only
 
 lint: $(VENV)/.dev  ## Check style with ruff
 	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
 
-format: $(VENV)/.dev  ## Let ruff put the style right
+format: $(VENV)/.dev  ## Let ruff put right what it can
 	@$(BIN)/ruff check --fix .
-	@$(BIN)/ruff format .
 
 types: $(VENV)/.dev  ## Check types with mypy, strictly
 	@$(BIN)/mypy

@@ -32,7 +32,7 @@ ORDER = (
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names.split()}
 # Imported inside the functions that use them: slow to import, or optional.
-HEAVY = {"arviz", "arviz_base", "arviz_plots", "arviz_stats", "dask", "formulaic", "ibis", "jax", "matplotlib", "nutpie"}
+HEAVY = set("arviz arviz_base arviz_plots arviz_stats dask formulaic ibis jax matplotlib nutpie".split())
 MOST_LINES = 400
 DRAWERS = {"util", "utils", "helper", "helpers", "common", "misc"}
 # The term of the common effects is called by the statistician's word for them.
@@ -201,7 +201,12 @@ def test_a_heavy_import_is_seen():
 
 @pytest.mark.parametrize(
     "source",
-    ["isinstance(family, Family)", "isinstance(x, (str, Hurdle))", "family.name == 'poisson'", "model.family.name in COUNTS"],
+    [
+        "isinstance(family, Family)",
+        "isinstance(x, (str, Hurdle))",
+        "family.name == 'poisson'",
+        "model.family.name in COUNTS",
+    ],
 )
 def test_a_question_about_the_family_is_seen(source):
     assert len(family_questions(source, frozenset({"Family", "Hurdle"}))) == 1

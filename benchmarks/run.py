@@ -1,0 +1,116 @@
+"""Effective draws a second, the structured engine against plain `pm.sample`, on the same model in one process.
+
+    python benchmarks/run.py            # ship incidents and simulated telemetry of 40 services
+    python benchmarks/run.py --short    # ship incidents only
+
+Seconds are wall-clock and include compiling, because a user waits for it. ESS is the smallest over the coefficients and
+hyperparameters, bulk and tail; group effects are left out because there are many and they mix best.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import arviz as az
+import numpy as np
+import pandas as pd
+import psutil
+
+import bayesglm as bg
+
+ENGINES = ("nuts", "pymc")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one fit cost and gave."""
+
+    workload: str
+    engine: str
+    rows: int
+    seconds: float
+    bulk: float
+    tail: float
+
+
+def ships() -> bg.Model:
+    """Return the incidents of cargo ships by type: 34 rows, one grouping factor."""
+    return bg.Model(
+        "incidents ~ construction + operation + (1 | ship_type)",
+        bg.load_dataset("ship_incidents"),
+        family="negative_binomial",
+        exposure="months",
+    )
+
+
+def telemetry(rows: int = 2000, services: int = 40, seed: int = 1) -> bg.Model:
+    """Return errors of simulated services: intercepts and deploy effects differ by service, with exposure."""
+    rng = np.random.default_rng(seed)
+    service = rng.integers(0, services, rows)
+    deploy = rng.integers(0, 2, rows)
+    requests = np.exp(rng.normal(6.0, 0.7, rows))
+    level = rng.normal(-4.0, 0.7, services)
+    slope = rng.normal(0.4, 0.3, services)
+    mu = requests * np.exp(level[service] + slope[service] * deploy)
+    table = pd.DataFrame(
+        {
+            "errors": rng.negative_binomial(2.0, 2.0 / (2.0 + mu)),
+            "deploy": deploy,
+            "service": [f"service-{each:02d}" for each in service],
+            "requests": requests,
+        }
+    )
+    return bg.Model("errors ~ deploy + (1 + deploy | service)", table, family="negative_binomial", exposure="requests")
+
+
+def smallest_ess(fit: bg.Fit, method: str) -> float:
+    """Return the smallest ESS over everything that is no group effect and no value for each row."""
+    posterior = fit.draws["posterior"].to_dataset()
+    small = [str(name) for name in posterior if "obs" not in posterior[name].dims and "effect_" not in str(name)]
+    ess = az.ess(posterior[small], method=method)
+    return float(min(np.nanmin(ess[name].values) for name in small))
+
+
+def measure(workload: str, model: bg.Model, engine: str) -> Result:
+    """Fit once and count."""
+    started = time.perf_counter()
+    fit = model.fit(seed=1, engine=engine)
+    seconds = time.perf_counter() - started
+    rows = int(fit.draws["observed_data"].sizes["obs"])
+    return Result(workload, engine, rows, seconds, smallest_ess(fit, "bulk"), smallest_ess(fit, "tail"))
+
+
+def lines(results: list[Result]) -> Iterator[str]:
+    """Yield the table; the ratio is to plain `pm.sample` on the same workload."""
+    plain = {each.workload: min(each.bulk, each.tail) / each.seconds for each in results if each.engine == "pymc"}
+    heads = ("seconds", "ESS bulk", "ESS tail", "ESS/s", "ratio")
+    yield f"{'workload':<12}{'rows':>7}  {'engine':<8}" + "".join(f"{each:>10}" for each in heads)
+    for each in results:
+        rate = min(each.bulk, each.tail) / each.seconds
+        yield (
+            f"{each.workload:<12}{each.rows:>7}  {each.engine:<8}{each.seconds:>10.1f}{each.bulk:>10.0f}"
+            f"{each.tail:>10.0f}{rate:>10.1f}{rate / plain[each.workload]:>10.1f}"
+        )
+
+
+def main() -> None:
+    """Run the workloads and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--short", action="store_true", help="ship incidents only")
+    workloads = {"ships": ships} if parser.parse_args().short else {"ships": ships, "telemetry": telemetry}
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    print(
+        f"{psutil.cpu_count()} cores, load {load:.1f}, {psutil.virtual_memory().total / 2**30:.0f} GiB, "
+        f"Python {platform.python_version()}"
+    )
+    results = [measure(name, make(), engine) for name, make in workloads.items() for engine in ENGINES]
+    print("\n".join(lines(results)))
+
+
+if __name__ == "__main__":
+    main()
