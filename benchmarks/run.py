@@ -41,10 +41,10 @@ class Result:
 def ships() -> bg.Model:
     """Return the incidents of cargo ships by type: 34 rows, one grouping factor."""
     return bg.Model(
-        "incidents ~ construction + operation + (1 | ship_type)",
+        "incidents ~ construction + period + (1 | ship_type)",
         bg.load_dataset("ship_incidents"),
         family="negative_binomial",
-        exposure="months",
+        exposure="service_months",
     )
 
 

@@ -19,8 +19,8 @@ ORDER = (
     "datasets",
     "data",
     "formula",
-    "terms",
     "priors",
+    "terms",
     "families",
     "design",
     "model",
@@ -32,7 +32,8 @@ ORDER = (
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names.split()}
 # Imported inside the functions that use them: slow to import, or optional.
-HEAVY = set("arviz arviz_base arviz_plots arviz_stats dask formulaic ibis jax matplotlib nutpie".split())
+HEAVY = {"dask", "formulaic", "ibis", "jax", "matplotlib", "nutpie"}
+HEAVY |= {"arviz", "arviz_base", "arviz_plots", "arviz_stats"}
 MOST_LINES = 400
 DRAWERS = {"util", "utils", "helper", "helpers", "common", "misc"}
 # The term of the common effects is called by the statistician's word for them.
