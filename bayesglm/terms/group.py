@@ -1,0 +1,102 @@
+"""Group effects: intercepts and slopes that vary between the levels of a group, x_g ~ Normal(0, D R D).
+
+D holds the standard deviations of the effects and R their correlation (identity for ``||``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from pytensor.tensor.variable import TensorVariable
+
+from bayesglm.data.table import Table
+from bayesglm.errors import LevelError
+from bayesglm.formula import GroupTerm
+from bayesglm.priors import LKJ, HalfNormal
+from bayesglm.terms.common import code_product, learn_product
+from bayesglm.terms.term import Array, Basis, Block, Coded, Context, Hyperparameter, State, Term, Theta
+
+
+def group_labels(columns: Sequence[str], table: Table) -> tuple[NDArray[np.intp], list[str]]:
+    """Return each row's combination of group levels as codes, and the labels of the combinations, in order of the levels."""
+    categories = [table[name].as_category() for name in columns]
+    code = np.zeros(table.rows, np.int64)
+    for category in categories:
+        code = code * max(len(category.levels), 1) + category.values
+    _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
+    labels = [":".join(category.levels[category.values[row]] for category in categories) for row in first]
+    return inverse.reshape(-1), labels
+
+
+def learn_group(node: GroupTerm, table: Table, context: Context) -> State:
+    """Learn the levels of the group and the coding of its effects."""
+    _, levels = group_labels(node.group, table)
+    name = ":".join(node.group)
+    if len(levels) < 2:
+        raise LevelError("has one level only", column=name, value=levels[0] if levels else None,
+                         rule="a group needs at least two levels to vary", fix="Leave the group out of the formula.")
+    inner = Context(context.counts, node.intercept, node.effects)
+    effects = [learn_product(effect, table, inner) for effect in node.effects]
+    names = [column for effect in effects for column in code_product(effect, table).names]
+    return {
+        "name": name if node.intercept else f"{name}.{names[0]}", "group": list(node.group), "levels": levels,
+        "intercept": node.intercept, "effects": effects, "effect_names": ["Intercept"] * node.intercept + names,
+        "correlated": node.correlated and node.intercept + len(names) > 1,
+    }
+
+
+def code_group(state: State, table: Table) -> Coded:
+    """Code the multipliers and the level of each row; unseen levels come after the learnt ones."""
+    codes, labels = group_labels(state["group"], table)
+    place = {level: i for i, level in enumerate(state["levels"])}
+    known = len(place)
+    added = tuple(label for label in labels if label not in place)
+    place |= {label: known + i for i, label in enumerate(added)}
+    index = np.array([place[label] for label in labels], np.intp)[codes]
+    columns = [np.ones((table.rows, 1))] * state["intercept"] + [code_product(each, table).values for each in state["effects"]]
+    return Coded(bases=(Basis(np.hstack(columns), index, known, added),))
+
+
+def group_block(state: State) -> Block:
+    """Return the prior of a group's effects."""
+    name, effects = str(state["name"]), tuple(state["effect_names"])
+    sd = Hyperparameter("sd", f"sd_{name}", "sd", effects, HalfNormal(1.0))
+    cor = Hyperparameter("cor", f"cor_{name}", "cor", effects, LKJ(2.0))
+    return Block(
+        name=name, levels=tuple(state["levels"]), effects=effects, level_dim=name if state["intercept"] else f"{name}_level",
+        effect_dim=f"{name}_effect", hyperparameters=(sd, cor) if state["correlated"] else (sd,),
+        innovations=(len(state["levels"]), len(effects)), state=_state, role="group", covariance=covariance,
+        precision=lambda theta: sp.block_diag_array([np.linalg.inv(covariance(theta))] * len(state["levels"]), format="csc"),
+        extend=lambda rng, x, theta, added: new_levels(rng, theta, len(x), len(added)),
+    )
+
+
+def _state(z: TensorVariable, theta: Theta) -> TensorVariable:
+    """x = z L' with L L' = D R D."""
+    return z @ theta["cholesky"].T if "cholesky" in theta else z * theta["sd"]
+
+
+def covariance(theta: Mapping[str, Array]) -> Array:
+    """Return D R D, with the draws in front."""
+    sd = np.asarray(theta["sd"])
+    correlation = theta["cor"] if "cor" in theta else np.eye(sd.shape[-1])
+    return sd[..., :, None] * correlation * sd[..., None, :]
+
+
+def new_levels(rng: np.random.Generator, theta: Mapping[str, Array], draws: int, levels: int) -> Array:
+    """Draw the effects of new levels, one for each posterior draw, shape (draws, levels, effects)."""
+    sd = np.asarray(theta["sd"])
+    z = rng.standard_normal((draws, levels, sd.shape[-1]))
+    if "cor" not in theta:
+        return z * sd[:, None, :]
+    factor = np.linalg.cholesky(np.asarray(theta["cor"]) + 1e-12 * np.eye(sd.shape[-1]))
+    return np.einsum("sle,sfe,sf->slf", z, factor, sd)
+
+
+MEMBER = Term(
+    name="group", learn=learn_group, code=code_group, blocks=lambda state: (group_block(state),),
+    source="Gelman and Hill (2007), Data Analysis Using Regression and Multilevel/Hierarchical Models, chapters 12 and 13",
+)
