@@ -21,7 +21,7 @@ $(BIN)/python:
 # One stamp for each set of extras: a second run finds it and starts at once.
 $(VENV)/.run $(VENV)/.test $(VENV)/.dev $(VENV)/.docs $(VENV)/.bench: $(BIN)/python pyproject.toml constraints.txt
 	@echo "installing bayesglm ($(@F:.%=%)) into $(VENV), about a minute the first time"
-	@$(PIP) -e '.[$(if $(filter .run,$(@F)),,$(@F:.%=%))]'
+	@$(PIP) -e '.$(if $(filter .run,$(@F)),,[$(@F:.%=%)])'
 	@touch $@
 
 demo: $(VENV)/.run  ## Fit the ship incidents, print what was learnt, leave a report

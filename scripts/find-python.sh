@@ -53,7 +53,7 @@ if command -v uv >/dev/null 2>&1; then
 fi
 
 if [ -n "$no_venv" ]; then complain_no_venv "$no_venv"; fi
-cat >&2 <<'TEXT'
+while read -r line; do echo "$line" >&2; done <<"TEXT"
 No Python >= 3.12 found. Install one (for example from python.org, with `pyenv install 3.13`, `uv python install 3.13`,
 or `sudo apt-get install python3.13 python3.13-venv`), or name it: make PYTHON=/path/to/python3.13
 TEXT
