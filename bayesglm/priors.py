@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any, ClassVar, Self
 
@@ -34,11 +34,14 @@ class Prior:
         Whether the prior ties all coefficients that carry it together (horseshoe, R2D2).
     distribution : PyMC distribution
         The PyMC class, whose arguments are the fields.
+    powers : mapping
+        The power of c by which each field is multiplied when the parameter is multiplied by c.
     """
 
     support: ClassVar[str] = "real"
     joint: ClassVar[bool] = False
     distribution: ClassVar[Any] = None
+    powers: ClassVar[Mapping[str, int]] = {"mu": 1, "sigma": 1}
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -78,6 +81,23 @@ class Prior:
         """Write one scalar variable, inside a model context."""
         return type(self).vector(name, (self,), None)
 
+    def shifted(self, name: str, shift: TensorVariable) -> TensorVariable:
+        """Write the variable v such that v - shift has this prior, inside a model context."""
+        numbers = _stacked((self,), vector=False)
+        return self.distribution(name, **{**numbers, "mu": numbers["mu"] + shift})
+
+    def scaled(self, factor: float) -> Self:
+        """Return the prior of factor times the parameter.
+
+        Examples
+        --------
+        >>> Normal(0, 2).scaled(3)
+        Normal(mu=0.0, sigma=6.0)
+        """
+        changed = {each.name: getattr(self, each.name) * factor ** self.powers[each.name]
+                   for each in fields(self) if each.name in self.powers}
+        return replace(self, **changed)
+
 
 def _stacked(priors: Sequence[Prior], *, vector: bool) -> dict[str, Any]:
     columns = {each.name: np.array([getattr(prior, each.name) for prior in priors]) for each in fields(priors[0])}
@@ -113,6 +133,7 @@ class Laplace(Prior):
     b: float = 1.0
 
     distribution: ClassVar[Any] = pm.Laplace
+    powers: ClassVar[Mapping[str, int]] = {"mu": 1, "b": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +165,7 @@ class HalfCauchy(Prior):
     support: ClassVar[str] = "positive"
 
     distribution: ClassVar[Any] = pm.HalfCauchy
+    powers: ClassVar[Mapping[str, int]] = {"beta": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +176,7 @@ class Exponential(Prior):
     support: ClassVar[str] = "positive"
 
     distribution: ClassVar[Any] = pm.Exponential
+    powers: ClassVar[Mapping[str, int]] = {"lam": -1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +188,7 @@ class Gamma(Prior):
     support: ClassVar[str] = "positive"
 
     distribution: ClassVar[Any] = pm.Gamma
+    powers: ClassVar[Mapping[str, int]] = {"beta": -1}
 
 
 @dataclass(frozen=True, slots=True)
