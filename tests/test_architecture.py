@@ -23,6 +23,7 @@ ORDER = (
     "terms",
     "families",
     "design",
+    "specification",
     "model",
     "engines",
     "predict summary storage",
