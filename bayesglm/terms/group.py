@@ -69,7 +69,7 @@ def group_block(state: State) -> Block:
         name=name, levels=tuple(state["levels"]), effects=effects, level_dim=name if state["intercept"] else f"{name}_level",
         effect_dim=f"{name}_effect", hyperparameters=(sd, cor) if state["correlated"] else (sd,),
         innovations=(len(state["levels"]), len(effects)), state=_state, role="group", covariance=covariance,
-        precision=lambda theta: sp.block_diag_array([np.linalg.inv(covariance(theta))] * len(state["levels"]), format="csc"),
+        precision=lambda theta: sp.csc_array(sp.block_diag([np.linalg.inv(covariance(theta))] * len(state["levels"]))),
         extend=lambda rng, x, theta, added: new_levels(rng, theta, len(x), len(added)),
     )
 
