@@ -70,6 +70,26 @@ class MissingColumnError(BayesGLMError):
     """The table has no such column."""
 
 
+class TableError(BayesGLMError):
+    """The table as a whole cannot be used (empty, no data frame, duplicate column names)."""
+
+
+class NotATableError(TableError):
+    """What was given is no data frame."""
+
+
+class EmptyTableError(TableError):
+    """The table has no rows."""
+
+
+class ColumnNameError(TableError):
+    """Column names that are no strings, or that collide with names the package makes."""
+
+
+class DuplicateColumnError(TableError):
+    """Two columns have the same name."""
+
+
 class UnknownNameError(BayesGLMError):
     """A name (family, engine, option, prior, data set) that the package does not know."""
 
@@ -82,16 +102,32 @@ class MissingValueError(BayesGLMError):
     """A value is missing (NaN, null) where one is needed."""
 
 
+class AllMissingError(MissingValueError):
+    """A column without a single value."""
+
+
 class InfiniteValueError(BayesGLMError):
     """A value is infinite."""
 
 
-class TableError(BayesGLMError):
-    """The table as a whole cannot be used (empty, no data frame, duplicate column names)."""
-
-
 class ColumnTypeError(BayesGLMError):
     """A column of a type that cannot play its part."""
+
+
+class MixedTypeError(ColumnTypeError):
+    """A column with values of several types."""
+
+
+class NestedTypeError(ColumnTypeError):
+    """A column of lists, arrays or records."""
+
+
+class TimezoneError(ColumnTypeError):
+    """Times with and without a time zone, or with several."""
+
+
+class ExactnessError(ColumnTypeError):
+    """Integers beyond 2**53, which float64 cannot hold exactly."""
 
 
 class ResponseError(BayesGLMError):
@@ -102,12 +138,24 @@ class ExposureError(BayesGLMError):
     """The exposure does not fit the response or the family."""
 
 
+class NegativeExposureError(ExposureError):
+    """An exposure below zero."""
+
+
+class ZeroExposureError(ExposureError):
+    """Something was counted where the exposure is zero, or nothing was exposed at all."""
+
+
 class TrialsError(BayesGLMError):
     """The trials do not fit the successes or the family."""
 
 
 class WeightsError(BayesGLMError):
     """The weights are no counts of identical rows."""
+
+
+class DuplicateIdError(BayesGLMError):
+    """Two rows have the same id."""
 
 
 class UnitError(BayesGLMError):
