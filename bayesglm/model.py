@@ -147,7 +147,7 @@ def _linear_predictor(predictor: Predictor, coded: CodedPredictor, priors: Predi
         beta = _coefficients(predictor, priors)
         design = pm.Data(predictor.name("X"), coded.common, dims=("pattern", predictor.name("coef")))
         eta = eta + design @ beta
-        shift = pt.as_tensor(predictor.centre) @ beta
+        shift = pm.Data(predictor.name("centre"), predictor.centre, dims=predictor.name("coef")) @ beta
     if predictor.intercept:
         eta = eta + _intercept(predictor, priors, shift)
     for block, basis in zip(predictor.blocks, coded.bases, strict=True):
@@ -193,7 +193,7 @@ def _coefficients(predictor: Predictor, priors: PredictorPriors) -> TensorVariab
         parts.append(kind.vector(f"{name}_scaled{suffix}", chosen, (part_dim,)))
     order = np.argsort(np.concatenate([np.array(members) for members in by_kind.values()]))
     scaled = parts[0] if len(parts) == 1 else pt.concatenate(parts)[order]
-    return pm.Deterministic(name, scaled / scale, dims=dim)
+    return pm.Deterministic(name, scaled / pm.Data(predictor.name("scale"), scale, dims=dim), dims=dim)
 
 
 def _block(block: Block, basis: Basis, predictor: Predictor, priors: Mapping[str, Prior]) -> TensorVariable:

@@ -56,6 +56,8 @@ class Parameter:
         Other conventions of the same quantity, shown beside it: name to function of the value.
     prefix : str
         What its variables start with in the model: ``beta`` of the zero part is ``zero_beta``. Empty for the mean.
+    scaled_by_response : bool
+        Whether the default prior is in units of the response's standard deviation.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Parameter:
     scales_with_exposure: bool = False
     conversions: Mapping[str, Callable[[Array], Array]] = field(default_factory=dict)
     prefix: str = ""
+    scaled_by_response: bool = False
 
     def link(self, name: str | None = None) -> Link:
         """Return the link by name, the default without one.

@@ -1,0 +1,85 @@
+"""Engine: the contract of a way to draw from the posterior.
+
+To add an engine:
+
+1. Write one file in ``bayesglm/engines/`` with a frozen dataclass that inherits `Engine`: its fields are the settings users
+   give, ``run`` draws. End the file with ``MEMBER = YourEngine()``.
+2. Run ``pytest tests/engines``: the laws run over every member, so they run over yours.
+3. Use it by name, ``model.fit(engine="your_engine")``, or with settings, ``model.fit(engine=YourEngine(draws=2000))``.
+
+A run that went badly is a value: the draws come back with what happened, and the checks say what to think of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+import xarray as xr
+
+from bayesglm.specification import Problem
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """What an engine returns.
+
+    Attributes
+    ----------
+    draws : xarray.DataTree
+        Groups ``posterior`` and ``sample_stats``, dims chain, draw and those of the model, in the model's own parameters.
+    seconds : mapping
+        Where the time went: ``compile``, ``sample``, ``expand``.
+    complete : bool
+        False if the run was stopped before it had all its draws.
+    notes : tuple of str
+        What the user should know of the run.
+    """
+
+    draws: xr.DataTree
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    complete: bool = True
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A way to draw from the posterior; subclasses add settings as fields.
+
+    Class attributes
+    ----------------
+    name : str
+        The name users write.
+    exact : bool
+        Whether its draws converge to the posterior; False for an approximation.
+    source : str
+        Where the method stands.
+    """
+
+    name: ClassVar[str] = ""
+    exact: ClassVar[bool] = True
+    source: ClassVar[str] = ""
+
+    def reason_against(self, problem: Problem) -> str:
+        """Return why the engine cannot fit this problem, empty if it can."""
+        del problem
+        return ""
+
+    def run(self, problem: Problem, *, seed: int, progress: bool) -> Run:
+        """Draw from the posterior.
+
+        Parameters
+        ----------
+        problem : Problem
+            Specification and data.
+        seed : int
+            The same seed gives the same draws.
+        progress : bool
+            Whether to show a progress bar.
+        """
+        raise NotImplementedError
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings for the manifest of a fit."""
+        return asdict(self)

@@ -1,0 +1,150 @@
+"""No-U-Turn sampling by nutpie, on the model's log density over cells."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from bayesglm.engines.density import LOCK_FREE_SECONDS, Density, compile_density, evaluation_seconds, without_lock
+from bayesglm.engines.engine import Engine, Run
+from bayesglm.errors import EngineError
+from bayesglm.model import build
+from bayesglm.specification import Problem, starting_values
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Nuts(Engine):
+    """The No-U-Turn sampler.
+
+    Parameters
+    ----------
+    draws, tune : int
+        Kept and warm-up draws of each chain.
+    chains : int
+        Number of chains.
+    cores : int, optional
+        Threads; as many as there are cores by default.
+    target_accept : float
+        Mean acceptance the step size aims at; raise it towards 1 when there are divergences.
+    adaptation : {"diag", "low_rank"}
+        Form of the mass matrix.
+    max_treedepth : int
+        Most doublings of a trajectory.
+
+    Examples
+    --------
+    >>> Nuts(draws=2000).settings()["draws"]
+    2000
+    """
+
+    draws: int = 1000
+    tune: int = 800
+    chains: int = 4
+    cores: int | None = None
+    target_accept: float = 0.85
+    adaptation: Literal["diag", "low_rank"] = "diag"
+    max_treedepth: int = 10
+    name: ClassVar[str] = "nuts"
+    source: ClassVar[str] = "Hoffman and Gelman (2014), Journal of Machine Learning Research 15, 1593"
+
+    def __post_init__(self) -> None:
+        for field, least in (("draws", 1), ("tune", 1), ("chains", 1), ("max_treedepth", 1)):
+            if getattr(self, field) < least:
+                raise EngineError(f"{field}={getattr(self, field)}", column=field, value=getattr(self, field),
+                                  rule=f"{field} is at least {least}", fix=f"Give {field} >= {least}.")
+        if not 0 < self.target_accept < 1:
+            raise EngineError(f"target_accept={self.target_accept}", column="target_accept", value=self.target_accept,
+                              rule="target_accept lies between 0 and 1", fix="0.8 to 0.99 are usual.")
+
+    def run(self, problem: Problem, *, seed: int, progress: bool) -> Run:
+        """Draw from the posterior; see `Engine.run`."""
+        begin = time.perf_counter()
+        density = compile_density(build(problem, over="cell"))
+        start = flat_start(density, starting_values(problem))
+        if evaluation_seconds(density, start) > LOCK_FREE_SECONDS:
+            density = without_lock(density)
+            density(start)
+        compiled = time.perf_counter()
+        flat, stats = self.sample(density, start, seed=seed, progress=progress)
+        sampled = time.perf_counter()
+        draws = to_datatree(density, flat, stats)
+        seconds = {"compile": compiled - begin, "sample": sampled - compiled, "expand": time.perf_counter() - sampled}
+        return Run(draws, seconds)
+
+    def sample(
+        self, density: Density, start: Array, *, seed: int, progress: bool,
+    ) -> tuple[Array, dict[str, Array]]:
+        """Run nutpie on a compiled density.
+
+        Returns
+        -------
+        flat : array, shape (chain, draw, size)
+            Unconstrained draws.
+        stats : mapping
+            Sampler statistics of shape (chain, draw).
+        """
+        import nutpie
+        from nutpie.compiled_pyfunc import from_pyfunc
+
+        target = from_pyfunc(
+            density.size, lambda: density, _keep_flat, [np.dtype("float64")], [(density.size,)], ["flat"],
+            make_initial_point_fn=lambda chain_seed: start + np.random.default_rng(chain_seed).uniform(-1, 1, start.size),
+        )
+        trace = nutpie.sample(
+            target, draws=self.draws, tune=self.tune, chains=self.chains, cores=self.cores, seed=seed, progress_bar=progress,
+            target_accept=self.target_accept, adaptation=self.adaptation, maxdepth=self.max_treedepth, save_warmup=False,
+        )
+        names = {"diverging": "diverging", "energy": "energy", "depth": "tree_depth", "n_steps": "n_steps",
+                 "logp": "lp", "step_size": "step_size", "mean_tree_accept": "acceptance_rate"}
+        found = trace["sample_stats"]
+        stats = {new: np.asarray(found[old]) for old, new in names.items() if old in found}
+        stats["reached_max_treedepth"] = np.asarray(found["depth"]) >= self.max_treedepth
+        return np.asarray(trace["posterior"]["flat"]), stats
+
+
+def _keep_flat(*_: Any) -> Callable[[Array], dict[str, Array]]:
+    return lambda q: {"flat": np.array(q)}
+
+
+def flat_start(density: Density, start: dict[str, float]) -> Array:
+    """Return the flat vector where sampling starts: 0 for every coordinate, except those named."""
+    parts = [np.full(shape, start.get(name, 0.0)) for name, shape in density.shapes.items()]
+    return np.concatenate([part.ravel() for part in parts])
+
+
+def to_datatree(density: Density, flat: Array, stats: dict[str, Array]) -> xr.DataTree:
+    """Return draws in the model's own parameters as a DataTree.
+
+    Parameters
+    ----------
+    density : Density
+        The compiled density, which knows the way back.
+    flat : array, shape (chain, draw, size)
+        Unconstrained draws.
+    stats : mapping
+        Sampler statistics of shape (chain, draw).
+    """
+    chains, draws = flat.shape[:2]
+    expanded = density.expand(flat.reshape(chains * draws, -1))
+    variables, used = {}, set()
+    for name, values in expanded.items():
+        dims = density.dims[name] or tuple(f"{name}_dim_{i}" for i in range(values.ndim - 1))
+        used.update(dims)
+        variables[name] = (("chain", "draw", *dims), values.reshape(chains, draws, *values.shape[1:]))
+    coords = {"chain": np.arange(chains), "draw": np.arange(draws),
+              **{dim: list(density.coords[dim]) for dim in used if dim in density.coords}}
+    posterior = xr.Dataset(variables, coords)
+    sample_stats = xr.Dataset({name: (("chain", "draw"), values) for name, values in stats.items()},
+                              {"chain": np.arange(chains), "draw": np.arange(draws)})
+    return xr.DataTree.from_dict({"posterior": posterior, "sample_stats": sample_stats})
+
+
+MEMBER = Nuts()
