@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -31,7 +31,7 @@ class Nuts(Engine):
     chains : int
         Number of chains.
     cores : int, optional
-        Threads; as many as there are cores by default.
+        Threads; by default as many as there are cores, or one where an evaluation is too short to share.
     target_accept : float
         Mean acceptance the step size aims at; raise it towards 1 when there are divergences.
     adaptation : {"diag", "low_rank"}
@@ -69,11 +69,14 @@ class Nuts(Engine):
         begin = time.perf_counter()
         density = compile_density(build(problem, over="cell"))
         start = flat_start(density, starting_values(problem))
+        threads = self.cores
         if evaluation_seconds(density, start) > LOCK_FREE_SECONDS:
             density = without_lock(density)
             density(start)
+        else:
+            threads = threads or 1  # threads that wait for Python's lock are slower than one
         compiled = time.perf_counter()
-        flat, stats = self.sample(density, start, seed=seed, progress=progress)
+        flat, stats = replace(self, cores=threads).sample(density, start, seed=seed, progress=progress)
         sampled = time.perf_counter()
         draws = to_datatree(density, flat, stats)
         seconds = {"compile": compiled - begin, "sample": sampled - compiled, "expand": time.perf_counter() - sampled}
