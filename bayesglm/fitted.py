@@ -10,7 +10,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayesglm.data.schema import Audit, Schema
+from bayesglm.data.audit import Audit
+from bayesglm.data.schema import Schema
 from bayesglm.errors import OptionError
 from bayesglm.specification import Problem, Specification
 
