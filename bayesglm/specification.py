@@ -97,6 +97,8 @@ class Specification:
         What is believed of each parameter.
     exposure_median : float or None
         Median exposure of the fitted rows, when the dispersion scales with it; None when it is constant.
+    response_levels : tuple of str
+        Levels of a categorical response; empty for numbers.
     """
 
     family: Family
@@ -104,6 +106,7 @@ class Specification:
     predictors: tuple[Predictor, ...]
     priors: Priors
     exposure_median: float | None = None
+    response_levels: tuple[str, ...] = ()
 
     def constant(self) -> tuple[Parameter, ...]:
         """Return the parameters without a formula."""

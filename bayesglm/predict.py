@@ -1,0 +1,335 @@
+"""Predictions: rates, expected and predicted responses for any rows, from joint draws.
+
+``rate`` is mu for one unit of exposure, ``expected`` the mean of the recorded response (zero part, hurdle, truncation and
+trials included), ``predicted`` a draw of the response itself. Sums and means are taken draw by draw, never of quantiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from bayesglm.errors import MissingColumnError, OptionError, suggestion
+from bayesglm.fitted import Fitted
+from bayesglm.rows import (
+    NODE_WEIGHTS,
+    NODES,
+    Groups,
+    Rows,
+    States,
+    chunks,
+    linear_predictor,
+    parameters,
+    states,
+    thin,
+)
+
+Array = NDArray[np.float64]
+QUANTITIES = ("rate", "expected", "predicted")
+LEVEL = 0.90
+
+Chunk = tuple[NDArray[np.intp], dict[str, Array]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """Draws of rates, expected and predicted responses, computed in chunks whenever they are asked for.
+
+    Attributes
+    ----------
+    chunks : callable
+        Yields (rows, {quantity: draws of shape (sample, row) or (sample, row, level)}); the same each time.
+    labels : pandas.DataFrame
+        One line for each row: its labels, exposure, and whether it has a new level.
+    quantities : tuple of str
+        Which of ``rate``, ``expected`` and ``predicted`` there are.
+    groups : str
+        How group effects entered: ``conditional``, ``population`` or ``typical``.
+    per : float
+        The rate's unit: events per this much exposure.
+    unit : str
+        Name of the exposure's unit.
+    shape : (int, int)
+        Chains and draws; (1, samples) when thinned.
+    discrete : bool
+        Whether the response is a whole number, so that interval ends are too.
+    dim : str
+        Name of the row dimension: ``obs``, or what was summed by.
+    levels : tuple of str
+        Levels of a categorical response.
+    """
+
+    chunks: Callable[[], Iterator[Chunk]]
+    labels: pd.DataFrame
+    quantities: tuple[str, ...]
+    groups: Groups
+    per: float
+    unit: str
+    shape: tuple[int, int]
+    discrete: bool
+    dim: str = "obs"
+    levels: tuple[str, ...] = ()
+
+    @property
+    def draws(self) -> xr.Dataset:
+        """All draws in memory, dims chain, draw and obs (and level)."""
+        parts: dict[str, list[Array]] = {name: [] for name in self.quantities}
+        for _, values in self.chunks():
+            for name in self.quantities:
+                parts[name].append(values[name])
+        variables = {}
+        for name, pieces in parts.items():
+            joined = np.concatenate(pieces, axis=1)
+            dims = ("chain", "draw", self.dim, "level")[: joined.ndim + 1]
+            variables[name] = (dims, joined.reshape(*self.shape, *joined.shape[1:]))
+        coords: dict[str, Any] = {"chain": np.arange(self.shape[0]), "draw": np.arange(self.shape[1]),
+                                  self.dim: self.labels.index.to_numpy()}
+        if self.levels:
+            coords["level"] = list(self.levels)
+        return xr.Dataset(variables, coords, attrs={"groups": self.groups, "per": self.per, "unit": self.unit})
+
+    def to_frame(self, *, level: float = LEVEL) -> pd.DataFrame:
+        """Return one line for each row: labels, then mean and equal-tailed interval of each quantity.
+
+        Parameters
+        ----------
+        level : float
+            Probability of the intervals. Ends of ``predicted`` are attainable whole numbers for counts, so the interval
+            covers at least this much.
+        """
+        check_level(level)
+        tables = [self._summary(values, level, self.labels.index[rows]) for rows, values in self.chunks()]
+        frame = pd.concat([self.labels, pd.concat(tables)], axis=1) if tables else self.labels
+        return frame.assign(groups=self.groups)
+
+    def _summary(self, values: Mapping[str, Array], level: float, index: pd.Index) -> pd.DataFrame:
+        columns: dict[str, Array] = {}
+        for name in self.quantities:
+            draws = values[name]
+            if draws.ndim == 3:
+                for k, label in enumerate(self.levels):
+                    columns |= summarise(f"{name}[{label}]", draws[:, :, k], level, discrete=False)
+            elif name == "predicted" and self.levels:
+                columns |= {"predicted_mode": _mode(draws, self.levels)}
+            else:
+                columns |= summarise(name, draws, level, discrete=self.discrete and name == "predicted")
+        return pd.DataFrame(columns, index=index)
+
+    def sum(self, by: str | Sequence[str] | None = None) -> Prediction:
+        """Return the sums of expected and predicted responses over rows, draw by draw.
+
+        Parameters
+        ----------
+        by : str or sequence of str, optional
+            Label columns to sum within; everything together without one.
+        """
+        wanted = tuple(name for name in self.quantities if name != "rate")
+        return self._aggregate(by, wanted, mean=False)
+
+    def mean(self, by: str | Sequence[str] | None = None) -> Prediction:
+        """Return the means over rows, draw by draw; see `sum`."""
+        return self._aggregate(by, self.quantities, mean=True)
+
+    def exceeds(self, threshold: float | Sequence[float]) -> pd.Series:
+        """Return P(predicted > threshold) for each row.
+
+        Parameters
+        ----------
+        threshold : float or sequence of float
+            One for all rows, or one for each.
+        """
+        if "predicted" not in self.quantities:
+            raise OptionError("no predictive draws", rule="exceeds() compares predicted responses with a threshold",
+                              fix="Predict with quantities that include 'predicted'.")
+        limits = np.broadcast_to(np.asarray(threshold, dtype=np.float64), (len(self.labels),))
+        parts = [(values["predicted"] > limits[rows]).mean(axis=0) for rows, values in self.chunks()]
+        return pd.Series(np.concatenate(parts), index=self.labels.index, name="p_exceeds")
+
+    def _aggregate(self, by: str | Sequence[str] | None, wanted: tuple[str, ...], *, mean: bool) -> Prediction:
+        keys = [by] if isinstance(by, str) else list(by or [])
+        for key in keys:
+            if key not in self.labels.columns:
+                raise MissingColumnError(f"no label column {key!r}", column=key, rule="by= names label columns of the rows",
+                                         fix=suggestion(key, map(str, self.labels.columns)))
+        if keys:
+            grouped = self.labels.groupby(keys, sort=True, observed=True, dropna=False)
+            index, labels = grouped.ngroup().to_numpy(), grouped.size().rename("rows").reset_index()
+        else:
+            index, labels = np.zeros(len(self.labels), np.intp), pd.DataFrame({"rows": [len(self.labels)]})
+        counts = labels["rows"].to_numpy(dtype=np.float64)
+        groups = np.arange(len(labels))
+
+        def one_chunk() -> Iterator[Chunk]:
+            totals: dict[str, Array] = {}
+            for rows, values in self.chunks():
+                for name in wanted:
+                    draws = values[name]
+                    total = totals.setdefault(name, np.zeros((draws.shape[0], len(labels), *draws.shape[2:])))
+                    np.add.at(total, (slice(None), index[rows]), draws)
+            if mean:
+                totals = {name: total / counts.reshape(-1, *[1] * (total.ndim - 2)) for name, total in totals.items()}
+            yield groups, totals
+
+        return Prediction(one_chunk, labels, wanted, self.groups, self.per, self.unit, self.shape, self.discrete and not mean,
+                          dim="by", levels=self.levels)
+
+
+def check_level(level: float) -> None:
+    """Refuse an interval probability outside (0, 1)."""
+    if not 0 < level < 1:
+        raise OptionError(f"level={level}", column="level", value=level, rule="the probability of an interval lies between 0 and 1",
+                          fix="0.9 is the default.")
+
+
+def interval_names(name: str, level: float) -> tuple[str, str]:
+    """Return the column names of an interval, which say its kind and level.
+
+    Examples
+    --------
+    >>> interval_names("rate", 0.9)
+    ('rate_eti90_lb', 'rate_eti90_ub')
+    """
+    percent = f"{100 * level:g}".replace(".", "_")
+    return f"{name}_eti{percent}_lb", f"{name}_eti{percent}_ub"
+
+
+def summarise(name: str, draws: Array, level: float, *, discrete: bool) -> dict[str, Array]:
+    """Return mean and equal-tailed interval of draws with shape (sample, row)."""
+    low, high = interval_names(name, level)
+    method = "inverted_cdf" if discrete else "linear"
+    ends = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0, method=method)
+    return {f"{name}_mean": draws.mean(axis=0), low: ends[0], high: ends[1]}
+
+
+def _mode(codes: Array, levels: tuple[str, ...]) -> NDArray[Any]:
+    counts = np.stack([(codes == k).mean(axis=0) for k in range(len(levels))])
+    return np.array(levels, dtype=object)[counts.argmax(axis=0)]
+
+
+def predict_rows(
+    fitted: Fitted, rows: Rows, *, quantities: Sequence[str] = QUANTITIES, groups: Groups = "conditional", seed: int = 0,
+    samples: int | None = None, per: float = 1.0,
+) -> Prediction:
+    """Predict coded rows.
+
+    Parameters
+    ----------
+    fitted, rows : Fitted, Rows
+        The posterior and the rows.
+    quantities : sequence of {"rate", "expected", "predicted"}
+        What to compute.
+    groups : {"conditional", "population", "typical"}
+        With the effects of each group, integrated over their distribution, or with effects 0.
+    seed : int
+        For new levels and predictive draws.
+    samples : int, optional
+        Number of draws to use; all without it.
+    per : float
+        Rates are for this much exposure.
+    """
+    family = fitted.specification.family
+    for name, known in ((groups, ("conditional", "population", "typical")), *((q, QUANTITIES) for q in quantities)):
+        if name not in known:
+            raise OptionError(f"{name!r}", value=name, rule=f"one of {', '.join(known)}", fix=suggestion(str(name), known))
+    which = thin(fitted, samples)
+    made = _Maker(fitted, rows, which, groups, seed, per, tuple(quantities))
+    shape = fitted.shape if samples is None or samples >= int(np.prod(fitted.shape)) else (1, len(which))
+    labels = pd.DataFrame(dict(rows.labels))
+    if rows.exposure is not None and fitted.specification.roles.exposure is not None:
+        labels = labels.assign(**{fitted.specification.roles.exposure: rows.exposure.reshape(-1, rows.size).mean(axis=0)})
+    labels = labels.assign(new_level=rows.new_level)
+    levels = fitted.specification.response_levels
+    return Prediction(made.chunks, labels, tuple(quantities), groups, per, fitted.specification.roles.exposure_unit or "",
+                      shape, family.support.discrete, levels=levels)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Maker:
+    """Computes the draws of a prediction chunk by chunk."""
+
+    fitted: Fitted
+    rows: Rows
+    which: NDArray[np.intp]
+    groups: Groups
+    seed: int
+    per: float
+    quantities: tuple[str, ...]
+
+    def chunks(self) -> Iterator[Chunk]:
+        level_seed, draw_seed = np.random.SeedSequence(self.seed).spawn(2)
+        integrated = self._states(np.random.default_rng(level_seed), fresh=False)
+        fresh = integrated
+        if self.groups == "population" and "predicted" in self.quantities:
+            fresh = self._states(np.random.default_rng(level_seed), fresh=True)
+        pieces = list(chunks(self.rows.size, len(self.which)))
+        for take, seed in zip(pieces, draw_seed.spawn(len(pieces)), strict=True):
+            yield take, self._chunk(take, integrated, fresh, np.random.default_rng(seed))
+
+    def _states(self, rng: np.random.Generator, *, fresh: bool) -> dict[str, States]:
+        return {
+            each.parameter: states(self.fitted, each, coded, self.which, self.groups, rng, fresh=fresh)
+            for each, coded in zip(self.fitted.specification.predictors, self.rows.coded, strict=True)
+        }
+
+    def _chunk(
+        self, take: NDArray[np.intp], integrated: Mapping[str, States], fresh: Mapping[str, States], rng: np.random.Generator,
+    ) -> dict[str, Array]:
+        family, trials = self.fitted.specification.family, self.rows.trials
+        n = None if trials is None else trials[take]
+        values: dict[str, Array] = {}
+        shape = (len(self.which), len(take))
+        if "rate" in self.quantities:
+            first = family.parameters[0].name
+            if self.fitted.specification.response_levels:
+                values["rate"] = self._average(take, integrated, lambda p: family.mean(p, n), exposed=False)
+            else:
+                values["rate"] = self._average(take, integrated, lambda p: p[first], exposed=False) * self.per
+        if "expected" in self.quantities:
+            values["expected"] = self._average(take, integrated, lambda p: family.mean(p, n), exposed=True)
+        if "predicted" in self.quantities:
+            etas, _ = self._etas(take, fresh)
+            numbers = self._numbers(take, etas, exposed=True)
+            values["predicted"] = np.asarray(family.draw(rng, numbers, n), dtype=np.float64) * np.ones(shape)
+        return {name: self._without_exposure(draws, take, name) for name, draws in values.items()}
+
+    def _etas(self, take: NDArray[np.intp], states_of: Mapping[str, States]) -> tuple[dict[str, Array], dict[str, Array]]:
+        patterns, back = np.unique(self.rows.patterns.index[take], return_inverse=True)
+        etas, variances = {}, {}
+        for each, coded in zip(self.fitted.specification.predictors, self.rows.coded, strict=True):
+            eta, variance = linear_predictor(states_of[each.parameter], coded, patterns)
+            etas[each.parameter], variances[each.parameter] = eta[:, back], variance[:, back]
+        return etas, variances
+
+    def _numbers(self, take: NDArray[np.intp], etas: Mapping[str, Array], *, exposed: bool) -> dict[str, Array]:
+        return parameters(self.fitted, self.rows, etas, take, self.which, exposed=exposed)
+
+    def _average(
+        self, take: NDArray[np.intp], states_of: Mapping[str, States], value: Callable[[dict[str, Array]], Array], *, exposed: bool,
+    ) -> Array:
+        """E over the integrated groups of value(parameters): Gauss-Hermite in each predictor that has some."""
+        etas, variances = self._etas(take, states_of)
+        random = [name for name, variance in variances.items() if variance.any()]
+        if not random:
+            return value(self._numbers(take, etas, exposed=exposed)) + np.zeros((len(self.which), len(take)) if not
+                                                                               self.fitted.specification.response_levels else 1)
+        total: Array | float = 0.0
+        for nodes in product(range(len(NODES)), repeat=len(random)):
+            shifted = dict(etas)
+            for name, node in zip(random, nodes, strict=True):
+                shifted[name] = etas[name] + NODES[node] * np.sqrt(variances[name])
+            weight = float(np.prod(NODE_WEIGHTS[list(nodes)]))
+            total = total + weight * value(self._numbers(take, shifted, exposed=exposed))
+        return np.asarray(total)
+
+    def _without_exposure(self, draws: Array, take: NDArray[np.intp], name: str) -> Array:
+        """A row without exposure records nothing: its expected and predicted responses are 0."""
+        if self.rows.exposure is None or name == "rate":
+            return draws
+        return np.where(self.rows.exposure[..., take] > 0, draws, 0.0)
