@@ -1,7 +1,7 @@
 """What went wrong, said so that it can be mended: the column, the value, the rule and the fix.
 
-Every module raises these; nobody catches them inside the package. Each fault has a kind of its own, so a caller can tell
-them apart without reading the text.
+Every module raises these; nobody catches them inside the package. Each fault has a kind of its own, so a caller can
+tell them apart without reading the text.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from bayesglm.data.table import Table
@@ -48,13 +49,13 @@ def distinct(keys: Sequence[NDArray[np.generic]], rows: int) -> tuple[NDArray[np
     """
     code = np.zeros(rows, np.int64)
     for key in keys:
-        inverse = np.unique(key, return_inverse=True)[1].reshape(-1)
-        code = np.unique(code * (inverse.max(initial=0) + 1) + inverse, return_inverse=True)[1].reshape(-1)
-    _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    rank = np.empty(len(order), np.intp)
-    rank[order] = np.arange(len(order))
-    return first[order], rank[inverse.reshape(-1)]
+        values = key.view(np.int64) if key.dtype.kind == "M" else key
+        inverse, found = pd.factorize(values, use_na_sentinel=False)
+        code = pd.factorize(code * max(len(found), 1) + inverse)[0].astype(np.int64)
+    first = np.empty(int(code.max(initial=-1)) + 1, np.intp)
+    # Codes count up in the order of first appearance; backwards, the first row of each is written last.
+    first[code[::-1]] = np.arange(rows - 1, -1, -1)
+    return first, code.astype(np.intp)
 
 
 def patterns_of(table: Table, names: Sequence[str], weights: NDArray[np.float64]) -> Patterns:

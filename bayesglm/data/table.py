@@ -1,13 +1,13 @@
 """Table: the checked columns of a data frame, as everything after the data door sees them.
 
-Made by `read_table`, used by the terms (columns), the model (observations) and the predictions. Nothing below this module
-checks a user's data again.
+Made by `read_table`, used by the terms (columns), the model (observations) and the predictions. Nothing below this
+module checks a user's data again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +15,32 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Kind = Literal["numeric", "boolean", "category", "time"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something worth knowing about the data that is no error.
+
+    Attributes
+    ----------
+    kind : str
+        What was found: ``outside_range``, ``unseen_level``, ``timezone``, ``rounded_time``, ``numeric_text``,
+        ``constant_response``, ``exposure_scale``.
+    column : str
+        The column it was found in.
+    rows : tuple of int
+        The first positions (from 0), at most 20; empty where it concerns the whole column.
+    count : int
+        How many rows it concerns.
+    text : str
+        The finding in a sentence.
+    """
+
+    kind: str
+    column: str
+    rows: tuple[int, ...]
+    count: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,10 +88,24 @@ def _label(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """Checked columns of equal length."""
+    """Checked columns of equal length.
+
+    Attributes
+    ----------
+    columns : mapping
+        The columns by name; the indicator ``x_missing`` of a column with a policy for missing values stands beside it.
+    rows : int
+        Number of rows.
+    findings : tuple of Finding
+        What was found in reading: values outside the fitted range, unseen levels, times that were converted.
+    imputed : mapping
+        Number of filled cells for each column with a policy for missing values, zero included.
+    """
 
     columns: Mapping[str, Column]
     rows: int
+    findings: tuple[Finding, ...] = ()
+    imputed: Mapping[str, int] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Column:
         return self.columns[name]
@@ -73,6 +113,25 @@ class Table:
     def take(self, rows: NDArray[np.intp]) -> Table:
         """Return the table at these rows."""
         return Table({name: column.take(rows) for name, column in self.columns.items()}, len(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureScale:
+    """What an exposure was counted in at the fit, to compare new data with.
+
+    Attributes
+    ----------
+    column : str
+        The exposure column.
+    unit : str, optional
+        The unit it is counted in, if the user named one.
+    median : float
+        Median of the positive exposures, in that unit.
+    """
+
+    column: str
+    unit: str | None
+    median: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +171,7 @@ class Observations:
     Attributes
     ----------
     response : array, shape (obs,)
-        The response; codes for a category.
+        The response; codes for a category; NaN where new data come without one.
     levels : tuple of str
         Levels of a categorical response.
     exposure, trials : array, shape (obs,), optional
@@ -121,6 +180,10 @@ class Observations:
         How many identical rows each stands for (ones without weights).
     labels : mapping
         Context, id and time columns by name, as arrays of labels.
+    exposure_scale : ExposureScale, optional
+        Unit and median of the exposure.
+    findings : tuple of Finding
+        What was found: a constant response, an exposure on another scale than the fit's.
     """
 
     response: Array
@@ -129,8 +192,14 @@ class Observations:
     trials: Array | None
     weights: Array
     labels: Mapping[str, NDArray[Any]]
+    exposure_scale: ExposureScale | None = None
+    findings: tuple[Finding, ...] = ()
 
     @property
     def informative(self) -> NDArray[np.bool_]:
-        """Rows that add to the likelihood: all but those with exposure 0 (whose count is 0)."""
-        return np.ones(len(self.response), bool) if self.exposure is None else self.exposure > 0
+        """Rows that add to the likelihood: all but those with weight, exposure or trials 0 (whose count is 0)."""
+        informative = self.weights > 0
+        for size in (self.exposure, self.trials):
+            if size is not None:
+                informative &= size > 0
+        return informative
