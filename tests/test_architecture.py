@@ -26,6 +26,8 @@ ORDER = (
     "specification",
     "model",
     "engines",
+    "fitted",
+    "rows",
     "predict summary storage",
     "checks",
     "report",
