@@ -1,0 +1,122 @@
+"""Pointwise log likelihood: one number for each distinct row and draw, from the family's own PyMC density.
+
+Identical rows share a cell, so a table of millions costs what its cells cost; `PointwiseLikelihood` knows how to expand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor
+import pytensor.tensor as pt
+import xarray as xr
+from numpy.typing import NDArray
+
+from bayesglm.data.patterns import Patterns
+from bayesglm.families.family import Family, Values
+from bayesglm.families.links import LINKS
+from bayesglm.fitted import Fitted
+from bayesglm.model import likelihood_units
+from bayesglm.rows import Rows, chunks, linear_predictor, parameters, rows_of, states, thin
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PointwiseLikelihood:
+    """Log likelihood of each cell.
+
+    Attributes
+    ----------
+    values : array, shape (sample, cell)
+        log p(y_cell | draw).
+    frequency : array, shape (cell,)
+        How many rows are identical to the cell.
+    cell : int array, shape (obs,)
+        The cell of each row of the likelihood, repeated rows included.
+    """
+
+    values: Array
+    frequency: Array
+    cell: NDArray[np.intp]
+
+
+def log_likelihood(fitted: Fitted) -> PointwiseLikelihood:
+    """Evaluate the log likelihood of every distinct row at every draw.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        A fit with its data.
+    """
+    problem = fitted.data()
+    units = likelihood_units(problem, "cell")
+    cells = Rows(
+        replace_index(problem.patterns, units.pattern), rows_of(fitted, problem).coded, units.exposure, units.trials, {})
+    which = thin(fitted, None)
+    rng = np.random.default_rng(0)  # nothing is drawn: the fit's own rows have no new level
+    held = {each.parameter: states(fitted, each, coded, which, "conditional", rng)
+            for each, coded in zip(fitted.specification.predictors, cells.coded, strict=True)}
+    density = _compile(fitted.specification.family, {p.parameter: p.link for p in fitted.specification.predictors})
+    values = np.empty((len(which), len(units.response)))
+    for take in chunks(len(units.response), len(which)):
+        etas = {each.parameter: linear_predictor(held[each.parameter], coded, cells.patterns.index[take])[0]
+                for each, coded in zip(fitted.specification.predictors, cells.coded, strict=True)}
+        numbers = parameters(fitted, cells, etas, take, which)
+        trials = np.ones((1, len(take))) if units.trials is None else units.trials[None, take]
+        values[:, take] = density(units.response[None, take], trials, *numbers.values(), *etas.values())
+    return PointwiseLikelihood(values, units.frequency, _cell_of_rows(problem, units.frequency))
+
+
+def replace_index(patterns: Patterns, index: NDArray[np.intp]) -> Patterns:
+    """Return the patterns with another index back."""
+    return replace(patterns, index=index)
+
+
+def _cell_of_rows(problem: Any, frequency: Array) -> NDArray[np.intp]:
+    """Return the cell of each row of the ``obs`` form, in its order."""
+    by_row, by_cell = likelihood_units(problem, "obs"), likelihood_units(problem, "cell")
+    place = {key: i for i, key in enumerate(_keys(by_cell))}
+    del frequency
+    return np.array([place[key] for key in _keys(by_row)], np.intp)
+
+
+def _keys(units: Any) -> list[tuple[float, ...]]:
+    columns = [units.pattern.astype(np.float64), units.response]
+    columns += [each for each in (units.exposure, units.trials) if each is not None]
+    return list(map(tuple, np.column_stack(columns).tolist()))
+
+
+def _compile(family: Family, links: dict[str, str]) -> Any:
+    """Compile the family's log density on matrices (sample, cell); data are arguments, so the cache serves every table."""
+    response, trials = pt.matrix("response"), pt.matrix("trials")
+    value = {each.name: pt.matrix(each.name) for each in family.parameters}
+    eta = {name: pt.matrix(f"eta_{name}") for name in links}
+    distribution = family.likelihood(Values(value, eta, {name: LINKS[link] for name, link in links.items()}, trials))
+    total = pm.logp(distribution, response + pt.zeros_like(next(iter(eta.values()))))
+    return pytensor.function([response, trials, *value.values(), *eta.values()], total, on_unused_input="ignore")
+
+
+def to_dataset(fitted: Fitted, pointwise: PointwiseLikelihood, *, expanded: bool) -> xr.Dataset:
+    """Return the log likelihood for ArviZ, dims chain, draw and obs (expanded) or cell.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        The fit.
+    pointwise : PointwiseLikelihood
+        Its log likelihood.
+    expanded : bool
+        One entry for each row, or one for each distinct row with its frequency.
+    """
+    values = pointwise.values[:, pointwise.cell] if expanded else pointwise.values
+    dim = "obs" if expanded else "cell"
+    label = likelihood_units(fitted.data(), "obs" if expanded else "cell").label
+    coords: dict[str, Any] = {"chain": np.arange(fitted.shape[0]), "draw": np.arange(fitted.shape[1]), dim: label}
+    if not expanded:
+        coords["frequency"] = (dim, pointwise.frequency)
+    name = fitted.specification.roles.response
+    return xr.Dataset({name: (("chain", "draw", dim), values.reshape(*fitted.shape, -1))}, coords)
