@@ -58,7 +58,8 @@ def open_frame(frame: object, wanted: Sequence[str]) -> Frame:
 
 
 def _open_native(frame: object, wanted: Sequence[str]) -> Frame:
-    _check_names(getattr(frame, "column_names", getattr(frame, "columns", ())))
+    if not hasattr(frame, "collect_schema"):  # Polars cannot repeat a name, and a lazy frame warns when asked for them
+        _check_names(getattr(frame, "column_names", getattr(frame, "columns", ())))
     try:
         data = nw.from_native(frame)  # type: ignore[call-overload]
     except (TypeError, NotImplementedError) as error:
