@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayesglm.data.faults import EXACT, EXACT_RULE, first_rows, raise_where
+from bayesglm.data.faults import EXACT, EXACT_RULE, counted, first_rows, raise_where
 from bayesglm.data.table import Array, Column, Kind
 from bayesglm.errors import (
     AllMissingError,
@@ -156,8 +156,8 @@ def _from_integers(name: str, series: nw.Series[Any]) -> RawColumn:
     if max(-low, high) > EXACT:
         bad = (series > EXACT if high > EXACT else series < -EXACT).fill_null(value=False).to_numpy().astype(bool)
         rows = first_rows(bad)
-        raise ExactnessError(f"{int(bad.sum())} integers beyond 2**53", column=name, value=series[rows[0]], rows=rows,
-                             rule=EXACT_RULE, fix=_EXACT_FIX)
+        raise ExactnessError(counted("{} integers beyond 2**53", int(bad.sum())), column=name, value=series[rows[0]],
+                             rows=rows, rule=EXACT_RULE, fix=_EXACT_FIX)
     return RawColumn(Column(name, "numeric", _floats(series)))
 
 

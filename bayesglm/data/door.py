@@ -72,7 +72,7 @@ def read_table(
     (('a', 'b'), [0.0, 0.0, 1.0], {'deploy': 1})
     >>> new, _ = read_table({"zone": ["c", "a"]}, ["zone"], schema)
     >>> new["zone"].levels, new.findings[0].text
-    (('a', 'b', 'c'), "`zone`: 1 rows with levels the fit has not seen: 'c'")
+    (('a', 'b', 'c'), "`zone`: 1 row with levels the fit has not seen: 'c'")
     """
     given = _policies(missing, schema)
     indicators = {indicator_name(name): name for name, how in given.items() if how != "refuse"}

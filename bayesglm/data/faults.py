@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ EXACT = 2**53
 
 EXACT_RULE = "numbers are held as float64, exact for integers up to 2**53"
 SHOWN = 5
+_PLURAL = re.compile(r"\b(value|row|number|integer|proportion|boolean|code)s\b")
 
 
 def first_rows(bad: NDArray[np.bool_], most: int = SHOWN) -> tuple[int, ...]:
@@ -50,8 +52,20 @@ def raise_where(
     """
     if bad.any():
         rows = first_rows(bad)
-        raise kind(problem.format(int(bad.sum())), column=column, value=shown(values[rows[0]]), rows=rows, rule=rule,
+        raise kind(counted(problem, int(bad.sum())), column=column, value=shown(values[rows[0]]), rows=rows, rule=rule,
                    fix=fix)
+
+
+def counted(problem: str, count: int) -> str:
+    """Fill in how many there are, in the singular for one.
+
+    Examples
+    --------
+    >>> counted("{} values that are no integers", 1), counted("{} negative values", 3)
+    ('1 value that is no integer', '3 negative values')
+    """
+    text = problem.format(count)
+    return _PLURAL.sub(r"\1", text).replace(" that are ", " that is ") if count == 1 else text
 
 
 def shown(value: Any) -> object:

@@ -38,7 +38,7 @@ class Support(Protocol):
 
     @property
     def faults(self) -> Callable[[Array], tuple[tuple[str, Mask, str], ...]]:
-        """(problem, rows at fault, fix), the first with any row is raised."""
+        """(problem, rows at fault, fix), the first with any row is raised; not asked of a category."""
         ...
 
 
@@ -147,15 +147,11 @@ def _read_response(
         return _read_levels(column, support, family_name, () if schema is None else schema.response_levels)
     _check_kind(column, support)
     values = column.values
-    _raise_faults(column, values, support)
+    for problem, bad, fix in support.faults(values):
+        raise_where(bad, ResponseError, problem, column=column.name, values=values, rule=support.rule, fix=fix)
     if support.kind in _COUNTED:
         check_exact(column.name, values)
     return values, ()
-
-
-def _raise_faults(column: Column, values: Array, support: Support) -> None:
-    for problem, bad, fix in support.faults(values):
-        raise_where(bad, ResponseError, problem, column=column.name, values=values, rule=support.rule, fix=fix)
 
 
 def _check_kind(column: Column, support: Support) -> None:
@@ -202,9 +198,7 @@ def _read_levels(
         raise ResponseError(f"has one level only, {category.levels[0]!r}", column=name, value=category.levels[0],
                             rule=f"a {family_name} response needs at least two levels",
                             fix="Check the filter that made the table.")
-    codes = category.values.astype(np.float64)
-    _raise_faults(category, codes, support)
-    return codes, category.levels
+    return category.values.astype(np.float64), category.levels
 
 
 def _check_multiplied(response: Array, exposure: Array | None, trials: Array | None, roles: Roles) -> None:
@@ -233,5 +227,5 @@ def _check_unique(column: Column) -> None:
     ordered = column.values[order]
     again = np.zeros(len(ordered), bool)
     again[order[1:]] = ordered[1:] == ordered[:-1]
-    raise_where(again, DuplicateIdError, "{} rows repeat an id", column=column.name, values=column.labels(),
+    raise_where(again, DuplicateIdError, "{} rows with a repeated id", column=column.name, values=column.labels(),
                 rule="an id names one row", fix="Drop the repeated rows, or give the column as context instead.")

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bayesglm.data.faults import first_rows, raise_where
+from bayesglm.data.faults import counted, first_rows, raise_where
 from bayesglm.data.missing import MissingPolicy
 from bayesglm.data.table import Column, ExposureScale, Finding, Kind, Observations
 from bayesglm.errors import ColumnTypeError, StorageError, TimezoneError
@@ -174,22 +175,24 @@ def _recoded(column: Column, levels: tuple[str, ...]) -> Column:
 def outside(column: Column, fitted: ColumnSchema) -> tuple[Finding, ...]:
     """Return what new data hold that the fit has not seen: values outside its range, unseen levels."""
     if column.kind == "category":
-        new = column.levels[len(fitted.levels):]
-        return _finding("unseen_level", column, column.values >= len(fitted.levels), _unseen_text(new))
+        known = len(fitted.levels)
+        return _finding("unseen_level", column, column.values >= known, "{} rows with levels the fit has not seen",
+                        _named(column.levels[known:]))
     if column.kind == "numeric" and isinstance(fitted.lower, float) and isinstance(fitted.upper, float):
-        text = f"in {{}} rows outside {fitted.lower:g} to {fitted.upper:g}, where the model was fitted"
-        return _finding("outside_range", column, (column.values < fitted.lower) | (column.values > fitted.upper), text)
+        beyond = (column.values < fitted.lower) | (column.values > fitted.upper)
+        return _finding("outside_range", column, beyond, "{} values outside the range of the fit",
+                        f"{fitted.lower:g} to {fitted.upper:g}")
     return ()
 
 
-def _unseen_text(levels: Collection[str]) -> str:
-    named = ", ".join(repr(level).replace("{", "{{").replace("}", "}}") for level in list(levels)[:_NAMED])
-    more = f" and {len(levels) - _NAMED} more" if len(levels) > _NAMED else ""
-    return f"{{}} rows with levels the fit has not seen: {named}{more}"
+def _named(levels: Collection[str]) -> str:
+    named = ", ".join(map(repr, list(levels)[:_NAMED]))
+    return f"{named} and {len(levels) - _NAMED} more" if len(levels) > _NAMED else named
 
 
-def _finding(kind: str, column: Column, rows: Any, text: str) -> tuple[Finding, ...]:
+def _finding(kind: str, column: Column, rows: NDArray[np.bool_], problem: str, said: str) -> tuple[Finding, ...]:
     count = int(rows.sum())
     if count == 0:
         return ()
-    return (Finding(kind, column.name, first_rows(rows, 20), count, f"`{column.name}`: {text.format(count)}"),)
+    text = f"`{column.name}`: {counted(problem, count)}: {said}"
+    return (Finding(kind, column.name, first_rows(rows, 20), count, text),)

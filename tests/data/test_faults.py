@@ -104,7 +104,7 @@ COLUMNS = {
     "infinite": Case(pandas([1.0, INF, -INF]), errors.InfiniteValueError, "2 infinite.*finite.*division", "x", (1, 2)),
     "infinite object": Case({"x": [1.0, -INF]}, errors.InfiniteValueError, "-inf", "x", (1,)),
     "large integer": Case(pandas([1, 2**53 + 1]), errors.ExactnessError, "9007199254740993.*exact.*strings", "x", (1,)),
-    "large negative": Case(pl.DataFrame({"x": [-(2**60), 0]}), errors.ExactnessError, "1 integers beyond", "x", (0,)),
+    "large negative": Case(pl.DataFrame({"x": [-(2**60), 0]}), errors.ExactnessError, "1 integer beyond", "x", (0,)),
     "large nullable": Case(pa.table({"x": [None, 2**60]}), errors.ExactnessError, "1152921504606846976", "x", (1,)),
     "large unsigned": Case(
         pl.DataFrame({"x": pl.Series([2**64 - 1, 0], dtype=pl.UInt64)}),
@@ -284,9 +284,9 @@ OBSERVED = {
     "booleans as reals": Seen({"y": [True, False]}, REAL, errors.ResponseError, "bernoulli", "y"),
     "two strings": Seen({"y": ["no", "yes"]}, BINARY, errors.ResponseError, r"data\['y'\] == 'yes'", "y"),
     "three strings": Seen({"y": ["a", "b", "c"]}, BINARY, errors.ResponseError, "3 levels.*categorical", "y"),
-    "a two": Seen({"y": [0, 1, 2]}, BINARY, errors.ResponseError, "1 values beside", "y", (2,)),
+    "a two": Seen({"y": [0, 1, 2]}, BINARY, errors.ResponseError, "1 value beside", "y", (2,)),
     "one level": Seen({"y": ["a", "a"]}, CATEGORY, errors.ResponseError, "one level only, 'a'.*at least two", "y"),
-    "measured levels": Seen({"y": [1.5, 2]}, CATEGORY, errors.ResponseError, "no integers.*gaussian", "y", (0,)),
+    "measured levels": Seen({"y": [1.5, 2]}, CATEGORY, errors.ResponseError, "no integer .*gaussian", "y", (0,)),
     "times as levels": Seen({"y": [DAY]}, CATEGORY, errors.ResponseError, "holds times", "y"),
     "negative exposure": Seen(
         {"y": [0, 1], "e": [1, -1]}, COUNT, errors.NegativeExposureError, ">= 0.*drop them", "e", (1,), E
@@ -298,7 +298,7 @@ OBSERVED = {
         {"y": [0, 3, 1], "e": [0, 0, 1]},
         COUNT,
         errors.ZeroExposureError,
-        "1 rows where something was counted at exposure 0.*Correct",
+        "1 row where something was counted at exposure 0.*Correct",
         "e",
         (1,),
         E,
@@ -362,7 +362,7 @@ OBSERVED = {
         {"y": [0], "n": [2.5]},
         SUCCESSES,
         errors.TrialsError,
-        "no integers.*not a share",
+        "no integer .*not a share",
         "n",
         (0,),
         T,
@@ -410,7 +410,13 @@ OBSERVED = {
         {"id": "id"},
     ),
     "repeated number": Seen(
-        {"y": [0, 1, 2], "id": [7, 7, 7]}, COUNT, errors.DuplicateIdError, "2 rows repeat", "id", (1, 2), {"id": "id"}
+        {"y": [0, 1, 2], "id": [7, 7, 7]},
+        COUNT,
+        errors.DuplicateIdError,
+        "2 rows with a repeated id",
+        "id",
+        (1, 2),
+        {"id": "id"},
     ),
     "imputed response": Seen(
         {"y": [0, None]}, COUNT, errors.OptionError, "never imputed", "y", missing={"y": "impute"}
