@@ -2,8 +2,8 @@
 
 To add a family:
 
-1. Write one file in ``bayesglm/families/`` that ends in ``MEMBER = Family(...)``: its parameters (the predicted mean first),
-   the support of its response, the PyMC likelihood, mean, variance, draws and source.
+1. Write one file in ``bayesglm/families/`` that ends in ``MEMBER = Family(...)``: its parameters (the predicted mean
+   first), the support of its response, the PyMC likelihood, mean, variance, draws and source.
 2. Run ``pytest tests/families``: the laws run over every member, so they run over yours.
 3. Use it by name, ``family="your_name"``. A record that lives in your own code works too: ``family=YOUR_FAMILY``.
 
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pytensor.tensor.variable import TensorVariable
 
 from bayesglm.errors import OptionError, suggestion
+from bayesglm.families import polygamma as _compiled  # noqa: F401  registers kernels for the likelihoods' derivatives
 from bayesglm.families.links import LINKS, Link
 from bayesglm.priors import Prior
 
@@ -57,7 +58,8 @@ class Parameter:
     prefix : str
         What its variables start with in the model: ``beta`` of the zero part is ``zero_beta``. Empty for the mean.
     scaled_by_response : bool
-        Whether the default prior is in units of the response's standard deviation.
+        Whether the default prior is in units of the response's standard deviation: its scale is multiplied by it. A
+        predictor with the identity link has that unit too, and its intercept and coefficients scale likewise.
     """
 
     name: str
@@ -98,8 +100,8 @@ class Support:
     rule : str
         The rule in words: "a poisson response needs counts >= 0".
     faults : callable
-        ``faults(values)`` gives (problem, bad, fix) triples in order, ``bad`` a boolean mask over the values; the first with
-        any True is raised.
+        ``faults(values)`` gives (problem, bad, fix) triples in order, ``bad`` a boolean mask over the values; the first
+        with any True is raised. ``{}`` in the problem stands for their number.
     discrete : bool
         Whether the response is integer valued.
     lower, upper : float
@@ -138,11 +140,21 @@ class Values:
     def __getitem__(self, name: str) -> TensorVariable:
         return self.value[name]
 
+    def log_probability(self, name: str) -> TensorVariable:
+        """Return log(p), from the linear predictor where there is one: p may round to 0."""
+        stable = self.link[name].log_value if name in self.eta else None
+        return pt.log(self.value[name]) if stable is None else stable(self.eta[name])
+
+    def log_complement(self, name: str) -> TensorVariable:
+        """Return log(1 - p), from the linear predictor where there is one: p may round to 1."""
+        stable = self.link[name].log_complement if name in self.eta else None
+        return pt.log1p(-self.value[name]) if stable is None else stable(self.eta[name])
+
     def logit(self, name: str) -> TensorVariable:
         """Return log(p / (1 - p)) without overflow where the link is already the logit."""
         if name in self.eta and self.link[name].name == "logit":
             return self.eta[name]
-        return pt.log(self.value[name]) - pt.log1p(-self.value[name])
+        return self.log_probability(name) - self.log_complement(name)
 
 
 Numbers = Mapping[str, Array]
@@ -164,9 +176,10 @@ class Family:
         ``likelihood(values: Values)`` gives the unnamed PyMC distribution of the response.
     mean, variance : callable
         ``mean(numbers, trials)`` of the recorded response, in NumPy: zero part, truncation and trials included; arrays of
-        any common shape.
+        any common shape. Of a category, the indicators' means and variances: a last axis with one entry for each level.
     draw : callable
-        ``draw(rng, numbers, trials)``: one response for each entry of the broadcast arrays.
+        ``draw(rng, numbers, trials)``: one response for each entry of the broadcast arrays, as float64 (a category as the
+        position of its level).
     exposure : bool
         Whether the family takes an exposure.
     trials : bool
@@ -184,7 +197,8 @@ class Family:
     configure : callable, optional
         ``configure(**options)`` gives the record with those options; None where there are none.
     for_levels : callable, optional
-        ``for_levels(levels)`` gives the record for a response with these levels (categorical); None for all others.
+        ``for_levels(levels)`` gives the record for a response with these levels (categorical), the first of them the
+        reference; None for all others.
     """
 
     name: str

@@ -1,6 +1,7 @@
 """Link functions, once for NumPy and once for PyTensor: eta = link(value), value = inverse(eta).
 
 A parameter names its links; the model builder uses the PyTensor side, predictions the NumPy side, and a law holds them equal.
+A link onto the unit interval also gives log p and log(1 - p) from eta, so that nothing is lost where p rounds to 0 or 1.
 """
 
 from __future__ import annotations
@@ -16,6 +17,11 @@ from pytensor.tensor.variable import TensorVariable
 from scipy import special
 
 Array = NDArray[np.float64]
+
+# exp(700) is the last round number before overflow; below -18, log(1 - exp(-exp(eta))) is eta - exp(eta) / 2 to the last digit.
+LARGEST_EXPONENT = np.float64(700.0)
+CLOGLOG_TAIL = np.float64(-18.0)
+ROOT_TWO = np.sqrt(np.float64(2.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,14 @@ class Link:
         value = tensor(eta), PyTensor.
     ratio : str
         What exp(coefficient) is called ("rate ratio", "odds ratio"), empty where it has no meaning.
+    log_value, log_complement : callable, optional
+        log(value) and log(1 - value) from eta in PyTensor, finite and differentiable far out in the tails; only of the
+        links onto the unit interval.
+
+    Examples
+    --------
+    >>> LINKS["logit"].inverse(LINKS["logit"].forward(0.25)).item()
+    0.25
     """
 
     name: str
@@ -41,9 +55,16 @@ class Link:
     inverse: Callable[[Array], Array]
     tensor: Callable[[TensorVariable], TensorVariable]
     ratio: str = ""
+    log_value: Callable[[TensorVariable], TensorVariable] | None = None
+    log_complement: Callable[[TensorVariable], TensorVariable] | None = None
 
     def __repr__(self) -> str:
         return f"Link({self.name!r})"
+
+
+def _exp(eta: Array) -> Array:
+    with np.errstate(over="ignore"):
+        return np.exp(eta)
 
 
 def _cloglog(p: Array) -> Array:
@@ -51,17 +72,40 @@ def _cloglog(p: Array) -> Array:
 
 
 def _cloglog_inverse(eta: Array) -> Array:
-    return -np.expm1(-np.exp(np.minimum(eta, 700.0)))
+    return -np.expm1(-np.exp(np.minimum(eta, LARGEST_EXPONENT)))
+
+
+def _hazard(eta: TensorVariable) -> TensorVariable:
+    return pt.exp(pt.minimum(eta, LARGEST_EXPONENT))
+
+
+def _cloglog_log_value(eta: TensorVariable) -> TensorVariable:
+    body = pt.log(-pt.expm1(-_hazard(pt.maximum(eta, CLOGLOG_TAIL))))
+    return pt.switch(eta < CLOGLOG_TAIL, eta - 0.5 * _hazard(pt.minimum(eta, CLOGLOG_TAIL)), body)
+
+
+def _log_normal_cdf(eta: TensorVariable) -> TensorVariable:
+    """Log of the standard normal's distribution function; each branch sees only arguments that it can bear."""
+    tail, body = pt.minimum(eta, np.float64(-1.0)), pt.maximum(eta, np.float64(-1.0))
+    return pt.switch(
+        eta < np.float64(-1.0),
+        pt.log(0.5 * pt.erfcx(-tail / ROOT_TWO)) - 0.5 * tail * tail,
+        pt.log1p(-0.5 * pt.erfc(body / ROOT_TWO)),
+    )
 
 
 LINKS: Mapping[str, Link] = MappingProxyType({
     link.name: link
     for link in (
         Link("identity", lambda value: value, lambda eta: eta, lambda eta: eta),
-        Link("log", np.log, np.exp, pt.exp, "rate ratio"),
-        Link("logit", special.logit, special.expit, pt.sigmoid, "odds ratio"),
-        Link("probit", special.ndtri, special.ndtr, lambda eta: 0.5 * pt.erfc(-eta / np.sqrt(np.float64(2.0)))),
-        Link("cloglog", _cloglog, _cloglog_inverse, lambda eta: -pt.expm1(-pt.exp(pt.minimum(eta, np.float64(700.0)))),
-             "hazard ratio"),
+        # The score of a level: probabilities are the softmax of the scores, the reference level's score being 0.
+        Link("softmax", lambda value: value, lambda eta: eta, lambda eta: eta, "odds ratio"),
+        Link("log", np.log, _exp, pt.exp, "rate ratio"),
+        Link("logit", special.logit, special.expit, pt.sigmoid, "odds ratio",
+             lambda eta: -pt.softplus(-eta), lambda eta: -pt.softplus(eta)),
+        Link("probit", special.ndtri, special.ndtr, lambda eta: 0.5 * pt.erfc(-eta / ROOT_TWO), "",
+             _log_normal_cdf, lambda eta: _log_normal_cdf(-eta)),
+        Link("cloglog", _cloglog, _cloglog_inverse, lambda eta: -pt.expm1(-_hazard(eta)), "hazard ratio",
+             _cloglog_log_value, lambda eta: -_hazard(eta)),
     )
 })

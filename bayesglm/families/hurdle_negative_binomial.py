@@ -1,0 +1,12 @@
+"""Hurdle negative binomial counts: zero with probability pi, else NB2(mu, k) from 1 on."""
+
+from __future__ import annotations
+
+from bayesglm.families.counts import NEGATIVE_BINOMIAL
+from bayesglm.families.zeros import hurdle
+
+MEMBER = hurdle(
+    NEGATIVE_BINOMIAL, source="Mullahy (1986), Journal of Econometrics 33, 341",
+    caution="All zeros come from one process, so the model does not tell structural zeros from others. mu is the mean before "
+    "zeros are cut off; the mean of positive counts is mu / (1 - f(0)).",
+)

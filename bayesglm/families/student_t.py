@@ -1,0 +1,42 @@
+"""Student t responses: mu + sigma t_nu, for outliers that a Gaussian would follow. Variance sigma^2 nu / (nu - 2), nu > 2."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pymc as pm
+
+from bayesglm.families.family import Array, Family, Numbers, Parameter, Support
+from bayesglm.families.gaussian import LOCATION, SIGMA
+from bayesglm.priors import Gamma, Normal
+
+NU = Parameter(
+    "nu", "other", ("log",), "degrees of freedom nu: small means heavy tails, above about 30 it is nearly Gaussian",
+    prior=Gamma(alpha=2.0, beta=0.1), intercept_prior=Normal(mu=2.5, sigma=1.0), prefix="nu_",
+)
+
+
+def _variance(p: Numbers, trials: Array | None) -> Array:  # noqa: ARG001
+    nu, sigma, _ = np.broadcast_arrays(p["nu"], p["sigma"], p["mu"])
+    above = np.where(nu > 2.0, nu - 2.0, 1.0)
+    return np.where(nu > 2.0, sigma**2 * (1.0 + 2.0 / above), np.inf)
+
+
+MEMBER = Family(
+    name="student_t",
+    label="Student t",
+    parameters=(
+        replace(LOCATION, exposed=False, meaning="location: mean response where nu is above 1"),
+        replace(SIGMA, meaning="scale of the response about its location, in the response's unit; not its standard deviation"),
+        NU,
+    ),
+    support=Support("real", "a student_t response can be any number", lambda values: (), discrete=False, lower=-np.inf),
+    likelihood=lambda p: pm.StudentT.dist(nu=p["nu"], mu=p["mu"], sigma=p["sigma"]),
+    mean=lambda p, trials: p["mu"] + 0.0 * (p["sigma"] + p["nu"]),
+    variance=_variance,
+    draw=lambda rng, p, trials: p["mu"] + p["sigma"] * rng.standard_t(p["nu"] + 0.0 * (np.clip(p["mu"], -1, 1) + p["sigma"])),
+    proportional=True,
+    source="Lange, Little and Taylor (1989), JASA 84, 881",
+    caution="The variance is infinite for nu up to 2, the mean does not exist for nu up to 1: read intervals, not moments.",
+)
