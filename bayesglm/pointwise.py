@@ -6,7 +6,7 @@ Identical rows share a cell, so a table of millions costs what its cells cost; `
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pymc as pm
@@ -14,6 +14,7 @@ import pytensor
 import pytensor.tensor as pt
 import xarray as xr
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from bayesglm.data.patterns import Patterns
 from bayesglm.families.family import Family, Values
@@ -21,6 +22,9 @@ from bayesglm.families.links import LINKS
 from bayesglm.fitted import Fitted
 from bayesglm.model import likelihood_units
 from bayesglm.rows import Rows, chunks, linear_predictor, parameters, rows_of, states, thin
+
+if TYPE_CHECKING:
+    from arviz_stats.utils import ELPDData
 
 Array = NDArray[np.float64]
 
@@ -67,7 +71,8 @@ def log_likelihood(fitted: Fitted) -> PointwiseLikelihood:
                 for each, coded in zip(fitted.specification.predictors, cells.coded, strict=True)}
         numbers = parameters(fitted, cells, etas, take, which)
         trials = np.ones((1, len(take))) if units.trials is None else units.trials[None, take]
-        values[:, take] = density(units.response[None, take], trials, *numbers.values(), *etas.values())
+        full = [np.ascontiguousarray(np.broadcast_to(each, (len(which), len(take)))) for each in numbers.values()]
+        values[:, take] = density(units.response[None, take], trials, *full, *etas.values())
     return PointwiseLikelihood(values, units.frequency, _cell_of_rows(problem, units.frequency))
 
 
@@ -92,11 +97,11 @@ def _keys(units: Any) -> list[tuple[float, ...]]:
 
 def _compile(family: Family, links: dict[str, str]) -> Any:
     """Compile the family's log density on matrices (sample, cell); data are arguments, so the cache serves every table."""
-    response, trials = pt.matrix("response"), pt.matrix("trials")
+    response, trials = pt.row("response"), pt.row("trials")
     value = {each.name: pt.matrix(each.name) for each in family.parameters}
     eta = {name: pt.matrix(f"eta_{name}") for name in links}
     distribution = family.likelihood(Values(value, eta, {name: LINKS[link] for name, link in links.items()}, trials))
-    total = pm.logp(distribution, response + pt.zeros_like(next(iter(eta.values()))))
+    total = pm.logp(distribution, response + pt.zeros_like(next(iter(value.values()))))
     return pytensor.function([response, trials, *value.values(), *eta.values()], total, on_unused_input="ignore")
 
 
@@ -120,3 +125,34 @@ def to_dataset(fitted: Fitted, pointwise: PointwiseLikelihood, *, expanded: bool
         coords["frequency"] = (dim, pointwise.frequency)
     name = fitted.specification.roles.response
     return xr.Dataset({name: (("chain", "draw", dim), values.reshape(*fitted.shape, -1))}, coords)
+
+
+def loo(fitted: Fitted) -> ELPDData:
+    """Return PSIS-LOO over rows, computed on distinct rows: identical rows have identical leave-one-out densities.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        A fit with its data.
+
+    Returns
+    -------
+    arviz_stats.utils.ELPDData
+        What ``az.loo`` gives on the expanded table, pointwise over the rows of the likelihood.
+    """
+    import arviz_stats
+
+    pointwise = log_likelihood(fitted)
+    tree = xr.DataTree.from_dict({"posterior": fitted.draws["posterior"].to_dataset(),
+                                  "log_likelihood": to_dataset(fitted, pointwise, expanded=False).drop_vars("frequency")})
+    cells = arviz_stats.loo(tree, pointwise=True)
+    rows = pointwise.cell
+    elpd = np.asarray(cells.elpd_i)[rows]
+    lppd = (logsumexp(pointwise.values, axis=0) - np.log(len(pointwise.values)))[rows]
+    label = likelihood_units(fitted.data(), "obs").label
+    cells.elpd, cells.se, cells.p = float(elpd.sum()), float(np.sqrt(len(elpd) * elpd.var())), float((lppd - elpd).sum())
+    cells.n_data_points = len(elpd)
+    cells.elpd_i = xr.DataArray(elpd, {"obs": label}, ("obs",))
+    cells.pareto_k = xr.DataArray(np.asarray(cells.pareto_k)[rows], {"obs": label}, ("obs",))
+    cells.warning = bool((np.asarray(cells.pareto_k) > cells.good_k).any())
+    return cells

@@ -65,8 +65,16 @@ class Rows:
 def rows_of(fitted: Fitted, problem: Problem) -> Rows:
     """Return the rows of a problem, coded for the fitted model."""
     data = problem.observations
-    return Rows(problem.patterns, tuple(each.code(problem.patterns.table) for each in fitted.specification.predictors),
-                data.exposure, data.trials, data.labels)
+    return code_rows(fitted, problem.patterns, data.exposure, data.trials, data.labels)
+
+
+def code_rows(
+    fitted: Fitted, patterns: Patterns, exposure: Array | None, trials: Array | None, labels: Mapping[str, NDArray[Any]],
+) -> Rows:
+    """Code patterns for a fitted model; rows are labelled by their predictors and what else names them."""
+    predictors = {name: column.labels()[patterns.index] for name, column in patterns.table.columns.items()}
+    coded = tuple(each.code(patterns.table) for each in fitted.specification.predictors)
+    return Rows(patterns, coded, exposure, trials, {**predictors, **labels})
 
 
 @dataclass(frozen=True, slots=True, eq=False)

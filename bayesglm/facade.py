@@ -1,0 +1,375 @@
+"""Model and Fit: what users hold. Every method is one call of a pure function that stands elsewhere.
+
+A `Model` is what is believed, a `Fit` is what was learnt; both are values, and neither changes after it is made.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+import xarray as xr
+
+from bayesglm import storage
+from bayesglm.checks.check import Check, CheckResult
+from bayesglm.contrast import Contrast, contrast_rows
+from bayesglm.data.audit import Audit
+from bayesglm.data.schema import Schema
+from bayesglm.describe import describe_fit, describe_model
+from bayesglm.engines.engine import Engine
+from bayesglm.errors import EngineError, OptionError, unknown
+from bayesglm.families.family import Family
+from bayesglm.fitted import Fitted
+from bayesglm.formulation import Words, formulate
+from bayesglm.model import build
+from bayesglm.newdata import read_new_rows
+from bayesglm.pointwise import log_likelihood, loo, to_dataset
+from bayesglm.predict import LEVEL, QUANTITIES, Prediction, predict_rows
+from bayesglm.priors import Prior
+from bayesglm.registry import discover
+from bayesglm.report.page import write_report
+from bayesglm.report.section import Material
+from bayesglm.rows import Groups, Rows, rows_of
+from bayesglm.specification import Problem
+from bayesglm.summary import Summary, summarise_fit
+from bayesglm.versions import library_versions
+
+if TYPE_CHECKING:
+    from arviz_stats.utils import ELPDData
+
+
+@dataclass(frozen=True, slots=True, eq=False, init=False)
+class Model:
+    """A hierarchical generalised linear model of a table: formula, family, priors.
+
+    Parameters
+    ----------
+    formula : str
+        ``"errors ~ deploy + (1 | service)"``; see the formula page for the grammar.
+    data : data frame
+        pandas, Polars, PyArrow, or anything narwhals reads; only the columns that are named are read.
+    family : str or Family
+        ``"poisson"``, ``"negative_binomial"``, ... or a record of your own.
+    exposure : str, optional
+        Column that multiplies the mean: requests, hours, service months. For counts, gamma and gaussian.
+    exposure_unit : str, optional
+        What one unit of it is; checked again when predicting.
+    weights : str, optional
+        Column of whole numbers: w stands for w identical rows.
+    time, id : str, optional
+        Columns that order and name the rows.
+    context : sequence of str
+        Label columns carried through to predictions and reports.
+    zero, dispersion : str, optional
+        One-sided formulas of the zero part and of the dispersion: ``"~ deploy"``.
+    formulas : mapping, optional
+        One-sided formulas of other parameters, by name.
+    links : mapping, optional
+        Parameter to link, where it is not the default.
+    priors : mapping, optional
+        Name or class of parameters to prior; see `bayesglm.priors`.
+    dispersion_scaling : {"constant", "exposure"}
+        Whether the NB2 concentration grows with exposure relative to its median.
+    missing : mapping, optional
+        Column to what happens to its missing cells: ``"refuse"`` (default), ``"impute"``, or a value.
+
+    Raises
+    ------
+    BayesGLMError
+        One of its kinds for each fault, with the column, the value, the rule and the fix.
+
+    Examples
+    --------
+    >>> import bayesglm as bg
+    >>> data = bg.load_dataset("ship_incidents")
+    >>> model = bg.Model("incidents ~ period + (1 | ship_type)", data, family="negative_binomial", exposure="service_months")
+    >>> sorted(model.pymc.named_vars_to_dims)[:2]
+    ['X', 'beta']
+    """
+
+    problem: Problem
+    schema: Schema
+    audit: Audit
+    formula: str
+
+    def __init__(
+        self,
+        formula: str,
+        data: Any,
+        family: str | Family,
+        *,
+        exposure: str | None = None,
+        exposure_unit: str | None = None,
+        weights: str | None = None,
+        time: str | None = None,
+        id: str | None = None,  # noqa: A002  the role's name
+        context: Sequence[str] = (),
+        zero: str | None = None,
+        dispersion: str | None = None,
+        formulas: Mapping[str, str] | None = None,
+        links: Mapping[str, str] | None = None,
+        priors: Mapping[str, Prior] | None = None,
+        dispersion_scaling: Literal["constant", "exposure"] = "constant",
+        missing: Mapping[str, Any] | None = None,
+    ) -> None:
+        words = Words(
+            formula=formula, family=family, exposure=exposure, exposure_unit=exposure_unit, weights=weights, time=time, id=id,
+            context=tuple(context), zero=zero, dispersion=dispersion, formulas=dict(formulas or {}), links=dict(links or {}),
+            priors=dict(priors or {}), dispersion_scaling=dispersion_scaling, missing=dict(missing or {}),
+        )
+        problem, schema, audit = formulate(words, data)
+        for name, value in (("problem", problem), ("schema", schema), ("audit", audit),
+                            ("formula", problem.specification.predictors[0].formula)):
+            object.__setattr__(self, name, value)
+
+    @property
+    def pymc(self) -> pm.Model:
+        """A new ``pm.Model`` over the original rows; changing it changes nothing here."""
+        return build(self.problem)
+
+    @property
+    def priors(self) -> pd.DataFrame:
+        """The prior of every parameter, where it comes from, and what it is on."""
+        lines = self.problem.specification.priors.lines
+        return pd.DataFrame({"prior": [str(line.prior) for line in lines], "source": [line.source for line in lines],
+                             "on": [line.reading for line in lines]}, index=pd.Index([line.name for line in lines], name="name"))
+
+    def prior_predictive(self, *, seed: int, draws: int = 500) -> xr.DataTree:
+        """Draw parameters from the priors and responses from them.
+
+        Parameters
+        ----------
+        seed : int
+            The same seed gives the same draws.
+        draws : int
+            Number of draws.
+
+        Returns
+        -------
+        xarray.DataTree
+            Groups ``prior`` and ``prior_predictive``, dims chain, draw and obs.
+        """
+        return pm.sample_prior_predictive(draws=draws, model=self.pymc, random_seed=seed)
+
+    def fit(self, engine: str | Engine = "nuts", *, seed: int | None = None, progress: bool | None = None, **settings: Any) -> Fit:
+        """Learn from the data.
+
+        Parameters
+        ----------
+        engine : str or Engine
+            ``"nuts"``, ``"pymc"``, or a record such as ``bg.engines.Nuts(draws=2000)``.
+        seed : int, optional
+            The same seed gives the same draws; without one, a seed is taken from the system and recorded.
+        progress : bool, optional
+            Whether to show progress; by default where somebody is looking (a terminal or a notebook).
+        **settings
+            Settings of the engine: ``draws``, ``tune``, ``chains``, ``target_accept``.
+
+        Returns
+        -------
+        Fit
+            The posterior. A fit that went badly is a fit whose `Fit.check` says so.
+        """
+        chosen = _configured(engine, settings)
+        reason = chosen.reason_against(self.problem)
+        if reason:
+            raise EngineError(f"{chosen.name} is not applicable", value=chosen.name, rule=reason, fix="Use engine='nuts'.")
+        number = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else int(seed)
+        run = chosen.run(self.problem, seed=number, progress=_somebody_looks() if progress is None else progress)
+        return Fit(
+            specification=self.problem.specification, schema=self.schema, audit=self.audit,
+            draws=with_data(run.draws, self.problem), problem=self.problem, engine=chosen.name, exact=chosen.exact,
+            settings=chosen.settings(), seed=number, seconds=dict(run.seconds), complete=run.complete, notes=run.notes,
+            versions=library_versions(), created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    def __repr__(self) -> str:
+        return describe_model(self.problem, self.audit)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(repr(self))}</pre>"
+
+
+def _configured(engine: str | Engine, settings: Mapping[str, Any]) -> Engine:
+    known = discover("bayesglm.engines", Engine)
+    if isinstance(engine, str):
+        if engine not in known:
+            raise unknown("engine", engine, known)
+        engine = known[engine]
+    options = {each.name for each in fields(engine)}
+    for name in settings:
+        if name not in options:
+            raise unknown(f"setting of {engine.name}", name, options)
+    return replace(engine, **settings)
+
+
+def _somebody_looks() -> bool:
+    return "ipykernel" in sys.modules or sys.stderr.isatty()
+
+
+def with_data(draws: xr.DataTree, problem: Problem) -> xr.DataTree:
+    """Return the draws with the groups ``observed_data`` and ``constant_data`` over the rows of the likelihood."""
+    data, name = problem.observations, problem.specification.roles.response
+    rows = np.flatnonzero(data.informative)
+    coords = {"obs": rows}
+    constants = {key: ("obs", values[rows]) for key, values in (
+        ("exposure", data.exposure), ("trials", data.trials), ("weights", data.weights)) if values is not None}
+    return xr.DataTree.from_dict({
+        **{key: group.to_dataset() for key, group in draws.children.items()},
+        "observed_data": xr.Dataset({name: ("obs", data.response[rows])}, coords),
+        "constant_data": xr.Dataset(constants, coords),
+    })
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checks:
+    """What all checks found."""
+
+    results: tuple[CheckResult, ...]
+
+    def __getitem__(self, name: str) -> CheckResult:
+        for result in self.results:
+            if result.name == name:
+                return result
+        raise unknown("check", name, [each.name for each in self.results])
+
+    @property
+    def verdict(self) -> str:
+        """The worst verdict of all."""
+        found = {each.verdict for each in self.results}
+        return next((each for each in ("fail", "warn", "pass") if each in found), "not applicable")
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one line for each check."""
+        return pd.DataFrame({"verdict": [r.verdict for r in self.results], "finding": [r.finding for r in self.results],
+                             "advice": [r.advice for r in self.results]},
+                            index=pd.Index([r.name for r in self.results], name="check"))
+
+    def __str__(self) -> str:
+        lines = []
+        for result in self.results:
+            lines.append(f"{result.verdict.upper():<15}{result.name}: {result.finding}")
+            if result.advice:
+                lines.append(f"{'':<15}{result.advice}")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return self.to_frame().to_html()
+
+
+def run_checks(fitted: Fitted, seed: int) -> tuple[CheckResult, ...]:
+    """Put every check to a fit, the decisive ones first."""
+    members = sorted(discover("bayesglm.checks", Check).values(), key=lambda check: (not check.decisive, check.name))
+    return tuple(check.run(fitted, seed) for check in members)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fit(Fitted):
+    """A posterior, with the verbs that use it; made by `Model.fit` and `load`."""
+
+    def summary(self, *, level: float = LEVEL) -> Summary:
+        """Return the coefficient table; see `bayesglm.summary.summarise_fit`."""
+        return Summary(summarise_fit(self, level=level), describe_fit(self))
+
+    def check(self, *, seed: int = 0) -> Checks:
+        """Put every check to the fit: convergence, posterior predictive statistics, dispersion, zeros."""
+        return Checks(run_checks(self, seed))
+
+    def predict(
+        self, new_data: Any = None, *, quantities: Sequence[str] = QUANTITIES, groups: Groups = "conditional", seed: int = 0,
+        samples: int | None = None, per: float = 1.0, exposure: Any = None, exposure_unit: str | None = None,
+    ) -> Prediction:
+        """Predict rates, expected and predicted responses.
+
+        Parameters
+        ----------
+        new_data : data frame, optional
+            Rows to predict; the fitted rows without it.
+        quantities : sequence of {"rate", "expected", "predicted"}
+            ``rate`` is mu per unit of exposure, ``expected`` the mean of the recorded response, ``predicted`` a draw of it.
+        groups : {"conditional", "population", "typical"}
+            With each group's effects, integrated over their distribution, or with effects 0.
+        seed : int
+            For new levels and predicted responses.
+        samples : int, optional
+            Number of posterior draws to use.
+        per : float
+            Rates are per this much exposure: 1000 for events per 1,000 requests.
+        exposure : float, array of shape (obs,) or (sample, obs), optional
+            Exposure of the rows, in place of the column; with draws in front when it is uncertain itself.
+        exposure_unit : str, optional
+            Unit of the exposure of the new rows; must be the fit's.
+        """
+        rows = self._rows(new_data, exposure, exposure_unit, needs_exposure=any(q != "rate" for q in quantities), samples=samples)
+        return predict_rows(self, rows, quantities=quantities, groups=groups, seed=seed, samples=samples, per=per)
+
+    def contrast(
+        self, first: Mapping[str, Any], second: Mapping[str, Any], new_data: Any = None, *, quantity: str = "rate",
+        groups: Groups = "conditional", seed: int = 0, per: float = 1.0,
+    ) -> Contrast:
+        """Compare the average response under two settings, ``{"deploy": 0}`` against ``{"deploy": 1}``."""
+        rows = self._rows(new_data, None, None, needs_exposure=quantity != "rate", samples=None)
+        return contrast_rows(self, rows, first, second, quantity=quantity, groups=groups, seed=seed, per=per)
+
+    def _rows(self, new_data: Any, exposure: Any, unit: str | None, *, needs_exposure: bool, samples: int | None) -> Rows:
+        if new_data is None and exposure is None:
+            return rows_of(self, self.data())
+        if new_data is None:
+            raise OptionError("exposure= without new_data", rule="the fitted rows have their own exposure",
+                              fix="Give the rows as new_data.")
+        return read_new_rows(self, new_data, exposure=exposure, unit=unit, needs_exposure=needs_exposure, samples=samples)
+
+    def with_log_likelihood(self, *, over: Literal["obs", "cell"] = "obs") -> Fit:
+        """Return the fit with a group ``log_likelihood``: one entry for each row, or for each distinct row with its frequency."""
+        pointwise = to_dataset(self, log_likelihood(self), expanded=over == "obs")
+        tree = {name: group.to_dataset() for name, group in self.draws.children.items()}
+        return replace(self, draws=xr.DataTree.from_dict({**tree, "log_likelihood": pointwise}))
+
+    def loo(self) -> ELPDData:
+        """Return the leave-one-out expected log predictive density by PSIS, one row left out at a time, from distinct rows."""
+        return loo(self)
+
+    def report(self, path: str | Path, *, title: str = "", question: str = "", seed: int = 0) -> Path:
+        """Write one self-contained HTML page and return its path."""
+        return write_report(Material(self, run_checks(self, seed), seed, title, question), Path(path))
+
+    def save(self, path: str | os.PathLike[str], *, data: bool = False) -> Path:
+        """Write the fit to one file, without its data unless asked."""
+        storage.save(self, path, data=data)
+        return Path(path)
+
+    def __repr__(self) -> str:
+        return describe_fit(self)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(repr(self))}</pre>"
+
+
+def load(path: str | os.PathLike[str], *, family: Family | None = None) -> Fit:
+    """Read a fit that `Fit.save` wrote.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    family : Family, optional
+        The family record, for a fit made with one of your own.
+
+    Raises
+    ------
+    StorageError
+        The file is damaged, foreign, or from a newer version.
+    """
+    stored = storage.load(path, family=family)
+    return Fit(**{each.name: getattr(stored, each.name) for each in fields(stored)})
