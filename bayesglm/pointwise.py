@@ -5,6 +5,7 @@ Identical rows share a cell, so a table of millions costs what its cells cost; `
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -145,7 +146,9 @@ def loo(fitted: Fitted) -> ELPDData:
     pointwise = log_likelihood(fitted)
     tree = xr.DataTree.from_dict({"posterior": fitted.draws["posterior"].to_dataset(),
                                   "log_likelihood": to_dataset(fitted, pointwise, expanded=False).drop_vars("frequency")})
-    cells = arviz_stats.loo(tree, pointwise=True)
+    with warnings.catch_warnings():  # a large Pareto k is told by the value itself: ``warning`` and ``pareto_k``
+        warnings.simplefilter("ignore", UserWarning)
+        cells = arviz_stats.loo(tree, pointwise=True)
     rows = pointwise.cell
     elpd = np.asarray(cells.elpd_i)[rows]
     lppd = (logsumexp(pointwise.values, axis=0) - np.log(len(pointwise.values)))[rows]
