@@ -138,7 +138,7 @@ class Laplace(Prior):
 
 @dataclass(frozen=True, slots=True)
 class HalfNormal(Prior):
-    """Half-normal: |Normal(0, sigma)|."""
+    """Half-normal: ``|Normal(0, sigma)|``."""
 
     sigma: float = 1.0
     support: ClassVar[str] = "positive"
@@ -148,7 +148,7 @@ class HalfNormal(Prior):
 
 @dataclass(frozen=True, slots=True)
 class HalfStudentT(Prior):
-    """Half-t: |t with nu degrees of freedom and scale sigma|."""
+    """Half-t: ``|t|`` with nu degrees of freedom and scale sigma."""
 
     nu: float = 3.0
     sigma: float = 1.0

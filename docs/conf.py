@@ -22,6 +22,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
+templates_path = ["_templates"]
 exclude_patterns = ["_build", "gallery/**/*.ipynb", "gallery/**/*.md5", "gallery/**/*.py", "gallery/**/*.json"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
@@ -30,6 +31,9 @@ autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
+
+# Building needs no network, so other projects' pages are not linked.
+nitpick_ignore_regex = [(r"py:.*", r"(pymc|pytensor|numpy|pandas|xarray|arviz\w*)\..*")]
 
 html_theme = "pydata_sphinx_theme"
 html_title = "bayesglm"

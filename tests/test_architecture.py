@@ -32,7 +32,7 @@ ORDER = (
     "newdata pointwise predict",
     "contrast describe summary storage",
     "checks",
-    "report",
+    "plots report",
     "facade",
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names.split()}

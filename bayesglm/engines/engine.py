@@ -47,8 +47,8 @@ class Run:
 class Engine:
     """A way to draw from the posterior; subclasses add settings as fields.
 
-    Class attributes
-    ----------------
+    Attributes
+    ----------
     name : str
         The name users write.
     exact : bool
