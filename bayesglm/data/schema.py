@@ -173,8 +173,11 @@ def _recoded(column: Column, levels: tuple[str, ...]) -> Column:
 
 
 def outside(column: Column, fitted: ColumnSchema) -> tuple[Finding, ...]:
-    """Return what new data hold that the fit has not seen: values outside its range, unseen levels."""
-    if column.kind == "category":
+    """Return what new data hold that the fit has not seen: values outside its range, unseen levels.
+
+    A column whose levels the schema does not hold, because it was saved without them, has none to compare with.
+    """
+    if column.kind == "category" and fitted.levels:
         known = len(fitted.levels)
         return _finding("unseen_level", column, column.values >= known, "{} rows with levels the fit has not seen",
                         _named(column.levels[known:]))
