@@ -1,7 +1,8 @@
 """Archive: a few named members in one zip file that ends with the SHA-256 of everything before.
 
-A zip's own checksums do not cover its headers, so a flipped byte there goes unseen; the seal, which stands in the archive's
-comment, covers every byte. Members are stored as they are, so nothing can unpack to more than the file's own size.
+A zip's own checksums do not cover its headers, so a flipped byte there goes unseen; the seal, which stands in the
+archive's comment, covers every byte. Members are stored as they are: nothing can unpack to more than the file's own
+size.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def write_archive(path: Path, members: Mapping[str, bytes]) -> None:
         raise StorageError(f"{path} is a folder", value=str(path), rule="a fit is saved to a file",
                            fix=f"Name a file in it: {path / 'fit.bglm'}.")
     if not path.parent.is_dir():
-        raise StorageError(f"there is no folder {path.parent}", value=str(path), rule="a fit is saved into a folder that exists",
+        raise StorageError(f"there is no folder {path.parent}", value=str(path),
+                           rule="a fit is saved into a folder that exists",
                            fix="Make the folder first, or mend the path.")
     temporary = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
@@ -55,7 +57,8 @@ def write_archive(path: Path, members: Mapping[str, bytes]) -> None:
         os.replace(temporary, path)
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}", value=str(path),
-                           rule="the folder must take a new file", fix="Free space or choose another folder.") from error
+                           rule="the folder must take a new file",
+                           fix="Free space or choose another folder.") from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -105,7 +108,8 @@ def read_archive(path: Path, *, only: str | None = None) -> dict[str, bytes]:
             return _members(path, file, only)
     except OSError as error:
         raise StorageError(f"{path} cannot be read: {error.strerror or error}", value=str(path),
-                           rule="a saved fit is a file", fix="Mend the path; the file is where Fit.save put it.") from error
+                           rule="a saved fit is a file",
+                           fix="Mend the path; the file is where Fit.save put it.") from error
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
         raise StorageError(f"{path} holds an archive that cannot be read ({error})", value=str(error),
                            rule="a saved fit is an archive of plain members", fix=_AGAIN) from error
@@ -119,7 +123,8 @@ def _check_seal(path: Path, file: BinaryIO) -> None:
         found = _digest(file, size - _DIGITS)
         if found != tail[len(_SEAL):]:
             raise StorageError(f"{path} is damaged: its SHA-256 is {found.decode()[:12]}...", value=found.decode(),
-                               rule="a saved fit ends with the SHA-256 of its content, and this one has another", fix=_AGAIN)
+                               rule="a saved fit ends with the SHA-256 of its content, and this one has another",
+                               fix=_AGAIN)
         return
     file.seek(0)
     head = file.read(30 + len(MANIFEST))

@@ -1,7 +1,8 @@
 """Arrays: the draws, and the data where asked, as one netCDF file and back, bit by bit.
 
-netCDF and HDF5 know neither every name (a slash parts folders) nor every dtype. So the manifest keeps a record of each array: its
-true name, dims and dtype, and where it lies. Plain names are kept, so any netCDF reader finds ``posterior/beta``.
+netCDF and HDF5 know neither every name (a slash parts folders) nor every dtype. So the manifest keeps a record of
+each array: its true name, dims and dtype, and where it lies. Plain names stay: any netCDF reader finds
+``posterior/beta``.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ def variables_of(tree: xr.DataTree, groups: Collection[str] | None = None) -> li
 def attributes_of(tree: xr.DataTree, groups: Collection[str] | None = None) -> dict[str, Any]:
     """Return what is said of each group."""
     named = {node.path.strip("/"): node.attrs for node in tree.subtree}
-    return {group: _attributes(attrs) for group, attrs in named.items() if attrs and (groups is None or group in groups)}
+    kept = {group: attrs for group, attrs in named.items() if attrs and (groups is None or group in groups)}
+    return {group: _attributes(attrs) for group, attrs in kept.items()}
 
 
 def _attributes(attrs: Mapping[Any, Any]) -> dict[str, Any]:
@@ -90,14 +92,13 @@ def tree_of(variables: Sequence[Variable], attributes: Mapping[str, Any]) -> xr.
     for each in variables:
         groups.setdefault(each.group, []).append(each)
     return xr.DataTree.from_dict({
-        f"/{group}": xr.Dataset({each.name: _labelled(each) for each in members if not each.coord},
-                                {each.name: _labelled(each) for each in members if each.coord}, attributes.get(group, {}))
+        f"/{group}": xr.Dataset(_labelled(members, coord=False), _labelled(members, coord=True), attributes.get(group))
         for group, members in groups.items()
     })
 
 
-def _labelled(variable: Variable) -> xr.Variable:
-    return xr.Variable(variable.dims, variable.values, dict(variable.attrs))
+def _labelled(members: Sequence[Variable], *, coord: bool) -> dict[str, xr.Variable]:
+    return {each.name: xr.Variable(each.dims, each.values, dict(each.attrs)) for each in members if each.coord == coord}
 
 
 def digest(variables: Sequence[Variable]) -> str:
@@ -125,9 +126,9 @@ def _encoded(variable: Variable) -> tuple[str, Values]:
     if values.dtype.str[1:] in _NUMBERS:
         return "number", np.asarray(values, dtype=values.dtype.newbyteorder("<"), order="C")
     texts = values.ravel().tolist()
-    strange = next((text for text in texts if not isinstance(text, str)), None)
-    if strange is not None or kind not in "OUT":
-        raise StorageError(f"values such as {strange!r} of dtype {values.dtype}", column=variable.name, value=strange,
+    strange = [text for text in texts if not isinstance(text, str)]
+    if strange or kind not in "OUT":
+        raise StorageError(f"values such as {strange[:1]} of dtype {values.dtype}", column=variable.name, value=strange[:1],
                            rule="a saved array holds real numbers, booleans, times or texts", fix="Convert it first.")
     form = "text" if _holdable("".join(texts)) else "json"
     stored = np.empty(values.shape, dtype=object)
@@ -230,23 +231,24 @@ def _read(file: Any, record: Record, limit: int) -> Variable:
     shape, form = tuple(record["shape"]), record["form"]
     dtype = np.dtypes.StringDType() if record["dtype"] == _STRING else np.dtype(record["dtype"])
     if dtype.kind not in _KINDS.get(form, "") or (record["at"] is None and 0 not in shape):
-        raise StorageError(f"an array of form {form!r} and dtype {record['dtype']!r}", column=record["name"], value=form,
-                           rule=f"an array is one of {', '.join(_KINDS)}", fix=_FOREIGN)
+        raise StorageError(f"an array of form {form!r} and dtype {record['dtype']!r}", column=record["name"],
+                           value=form, rule=f"an array is one of {', '.join(_KINDS)}", fix=_FOREIGN)
     stored = np.empty(shape, dtype=object) if record["at"] is None else _dataset(file, record, shape, limit)
     values = _DECODERS[form](stored, dtype)
-    return Variable(record["group"], record["name"], tuple(record["dims"]), values, bool(record["coord"]), record["attrs"])
+    name, dims = record["name"], tuple(record["dims"])
+    return Variable(record["group"], name, dims, values, record["coord"], record["attrs"])
 
 
 def _dataset(file: Any, record: Record, shape: tuple[int, ...], limit: int) -> Values:
-    """Read one dataset that lies in the file itself, uncompressed: nothing else is written, so nothing else is trusted."""
+    """Read one dataset that lies in the file itself and is not compressed: nothing else is written, or trusted."""
     import h5py
 
     place, name = record["at"]
     group = file[place]
     links = (file.get(place, getlink=True), group.get(name, getlink=True))
     found = group[name]
-    inside = all(isinstance(link, h5py.HardLink) for link in links) and isinstance(found, h5py.Dataset)
-    if not inside or found.external or found.is_virtual or found.chunks or found.shape != shape or found.nbytes > limit:
+    here = all(isinstance(link, h5py.HardLink) for link in links) and isinstance(found, h5py.Dataset)
+    if not here or found.external or found.is_virtual or found.chunks or found.shape != shape or found.nbytes > limit:
         raise StorageError(f"an array other than its record in {place}/{name}", column=record["name"], value=shape,
                            rule="the arrays of a saved fit lie in it as its manifest says", fix=_FOREIGN)
     return np.asarray(found.asstr()[()] if found.dtype == object else found[()])

@@ -57,7 +57,7 @@ def read_specification(saved: Saved, family: Family | None) -> Specification:
 
 
 def family_document(family: Family, levels: tuple[str, ...]) -> dict[str, Any]:
-    """Return what finds a family again: its name, options and parameters, and whether the package has this very one."""
+    """Return what finds a family again: its name, options and parameters, and whether the package has this one."""
     found = discover("bayesglm.families", Family).get(family.name)
     registered = found is not None and _facts(_bound(found, dict(family.options), levels)) == _facts(family)
     return {"name": family.name, "options": dict(family.options), "registered": registered,
@@ -74,11 +74,11 @@ def read_family(saved: Saved, levels: tuple[str, ...], given: Family | None) -> 
     known = discover("bayesglm.families", Family)
     if given is None and name not in known:
         raise StorageError(f"the family {name!r} is not known here", value=name, rule="a saved fit names its family",
-                           fix=f"{suggestion(name, known)} Upgrade bayesglm, or hand the record in: load(path, family=...).")
+                           fix=f"{suggestion(name, known)} Upgrade bayesglm, or hand it in: load(path, family=...).")
     found = _bound(known[name] if given is None else given, saved["options"], levels)
     parameters = [each.name for each in found.parameters]
     if (found.name, parameters) != (name, saved["parameters"]):
-        raise StorageError(f"the family {found.name!r} with the parameters {', '.join(parameters)}", value=found.name,
+        raise StorageError(f"the family {found.name!r} has the parameters {', '.join(parameters)}", value=found.name,
                            rule=f"the fit was made with {name!r} and its parameters {', '.join(saved['parameters'])}",
                            fix="Hand in the family of the fit: load(path, family=...).")
     return found
@@ -93,7 +93,8 @@ def _bound(family: Family, options: Saved, levels: tuple[str, ...]) -> Family:
 
 def _facts(family: Family) -> list[Any]:
     """Return what tells two records of a family apart: values, and where each function is written."""
-    functions = (family.likelihood, family.mean, family.variance, family.draw, family.zero, family.configure, family.for_levels)
+    functions = (family.likelihood, family.mean, family.variance, family.draw, family.zero, family.configure,
+                 family.for_levels)
     parameters = [(each.name, each.role, each.links, each.exposed, each.scales_with_exposure, each.prefix)
                   for each in family.parameters]
     return [family.name, parameters, family.support.kind, family.support.lower, family.support.upper, family.exposure,
@@ -119,8 +120,8 @@ def _predictor(saved: Saved) -> Predictor:
 def _priors_document(priors: Priors) -> dict[str, Any]:
     return {
         "predictors": {
-            name: {"intercept": None if each.intercept is None else each.intercept.to_dict(), "uncentred": each.uncentred,
-                   "coef": [prior.to_dict() for prior in each.coef],
+            name: {"intercept": None if each.intercept is None else each.intercept.to_dict(),
+                   "uncentred": each.uncentred, "coef": [prior.to_dict() for prior in each.coef],
                    "hyper": {key: prior.to_dict() for key, prior in each.hyper.items()}}
             for name, each in priors.predictors.items()
         },
@@ -134,8 +135,9 @@ def _priors(saved: Saved) -> Priors:
     return Priors(
         predictors={
             name: PredictorPriors(
-                intercept=None if each["intercept"] is None else _prior(each["intercept"]), uncentred=each["uncentred"],
-                coef=tuple(map(_prior, each["coef"])), hyper={key: _prior(prior) for key, prior in each["hyper"].items()},
+                intercept=None if each["intercept"] is None else _prior(each["intercept"]),
+                uncentred=each["uncentred"], coef=tuple(map(_prior, each["coef"])),
+                hyper={key: _prior(prior) for key, prior in each["hyper"].items()},
             )
             for name, each in saved["predictors"].items()
         },
@@ -148,5 +150,5 @@ def _prior(saved: Saved) -> Prior:
     if saved["prior"] not in known_priors():
         raise StorageError(f"the prior {saved['prior']!r} is not known here", value=saved["prior"],
                            rule="a saved fit names its priors and never holds their code",
-                           fix=f"{suggestion(saved['prior'], known_priors())} Upgrade bayesglm, or import the prior first.")
+                           fix=f"{suggestion(saved['prior'], known_priors())} Upgrade bayesglm, or import the prior.")
     return from_dict(saved)

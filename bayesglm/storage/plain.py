@@ -43,7 +43,8 @@ def plain(value: Any) -> Any:
 
 def _key(key: Any) -> str:
     if not isinstance(key, str):
-        raise StorageError(f"the key {key!r}", value=key, rule="the keys of a saved mapping are texts", fix="Use texts.")
+        raise StorageError(f"the key {key!r}", value=key, rule="the keys of a saved mapping are texts",
+                           fix="Use a text.")
     return key
 
 

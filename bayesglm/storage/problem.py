@@ -47,8 +47,9 @@ def read_problem(saved: Mapping[str, Any], variables: Sequence[Variable], specif
         groups[each.group][each.name] = each.values
     observed, scale = groups[OBSERVATIONS], saved["exposure_scale"]
     observations = Observations(
-        observed["response"], tuple(saved["levels"]), observed.get("exposure"), observed.get("trials"), observed["weights"],
-        groups[LABELS], None if scale is None else ExposureScale(**scale), _findings(saved["findings"]),
+        observed["response"], tuple(saved["levels"]), observed.get("exposure"), observed.get("trials"),
+        observed["weights"], groups[LABELS], None if scale is None else ExposureScale(**scale),
+        _findings(saved["findings"]),
     )
     columns = {name: Column(name, each["kind"], groups[COLUMNS][name], tuple(each["levels"]))
                for name, each in saved["columns"].items()}

@@ -1,10 +1,11 @@
 """Save and load: a fit to one file and back.
 
-Keys of the manifest: ``format`` and ``format_version`` of the file; ``version`` and ``saved_with``, the software that wrote it;
-``content``, a SHA-256 that changes if and only if the fit does, and ``members``, one for each other member of the archive;
-``created``, ``engine``, ``seed``, ``settings``, ``versions`` and the like, how the fit was made; ``data_fingerprint`` and
-``time_range`` of its data; ``metrics`` of its draws; and the model: ``schema``, ``audit``, ``specification``. ``data`` is null, or
-what the data's arrays do not say; ``arrays`` says where each array lies in ``draws.nc``.
+Keys of the manifest: ``format`` and ``format_version`` of the file; ``version`` and ``saved_with``, the software that
+wrote it; ``content``, a SHA-256 that changes if and only if the fit does, and ``members``, one for each other member
+of the archive; ``created``, ``engine``, ``seed``, ``settings``, ``versions`` and the like, how the fit was made;
+``data_fingerprint`` and ``time_range`` of its data; ``metrics`` of its draws; and the model: ``schema``, ``audit``,
+``specification``. ``data`` is null, or what the data's arrays do not say; ``arrays``, where each lies in
+``draws.nc``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 
 from bayesglm.data.audit import Audit
 from bayesglm.data.schema import Schema
-from bayesglm.errors import BayesGLMError, StorageError
+from bayesglm.errors import StorageError
 from bayesglm.families.family import Family
 from bayesglm.fitted import Fitted
 from bayesglm.newdata import predictor_columns
@@ -47,9 +48,10 @@ Manifest = dict[str, Any]
 def save(fitted: Fitted, path: str | os.PathLike[str], *, data: bool = False) -> None:
     """Write a fit to one file.
 
-    Without data, neither the response, the exposure, the trials nor the labels of a single row are in the file, and of the other
-    columns only what predictions need: levels and ranges of the columns that the formulas read, knots, means and scales.
-    **The levels of groups and factors are names of effects and stay in the file**, and so do the levels of a categorical response.
+    Without data, neither the response, the exposure, the trials nor the labels of a single row are in the file, and
+    of the other columns only what predictions need: levels and ranges of the columns that the formulas read, knots,
+    means and scales. **The levels of groups and factors are names of effects and stay in the file**, and so do the
+    levels of a categorical response.
 
     Parameters
     ----------
@@ -69,8 +71,8 @@ def save(fitted: Fitted, path: str | os.PathLike[str], *, data: bool = False) ->
 
     Examples
     --------
-    >>> save(fit, "incidents.bglm")                                                                         # doctest: +SKIP
-    >>> load("incidents.bglm").notes                                                                        # doctest: +SKIP
+    >>> save(fit, "incidents.bglm")  # doctest: +SKIP
+    >>> load("incidents.bglm").notes  # doctest: +SKIP
     ()
     """
     kept = None if data else LEARNT
@@ -81,8 +83,8 @@ def save(fitted: Fitted, path: str | os.PathLike[str], *, data: bool = False) ->
         "format": FORMAT, "format_version": FORMAT_VERSION, "version": library_versions()["bayesglm"],
         "content": _content_hash(about, variables),
         "members": {DRAWS: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}},
-        "data_fingerprint": fitted.audit.fingerprint, "time_range": fitted.audit.time_range, "metrics": _metrics(fitted),
-        **about, "saved_with": library_versions(), "arrays": records,
+        "data_fingerprint": fitted.audit.fingerprint, "time_range": fitted.audit.time_range,
+        "metrics": _metrics(fitted), **about, "saved_with": library_versions(), "arrays": records,
     }
     write_archive(Path(path), {MANIFEST: dumps(manifest).encode("ascii"), DRAWS: content})
 
@@ -93,7 +95,8 @@ def _about(fitted: Fitted, *, data: bool) -> Manifest:
         schema, audit = withhold(schema, audit, fitted.specification.roles, predictor_columns(fitted))
     return {
         **{name: plain(getattr(fitted, name)) for name in _RUN},
-        "schema": schema.to_dict(), "audit": audit.to_dict(), "specification": specification_document(fitted.specification),
+        "schema": schema.to_dict(), "audit": audit.to_dict(),
+        "specification": specification_document(fitted.specification),
         "data": problem_document(fitted.data()) if data else None,
     }
 
@@ -108,7 +111,7 @@ def _metrics(fitted: Fitted) -> dict[str, float | int | None]:
     """Return how well the coefficients, scales and constants are known: the worst of each."""
     found = [diagnostics(line_draws(fitted, line)) for line in lines(fitted) if line.convert is None]
     chains, draws = fitted.shape
-    stats: Mapping[Any, Any] = fitted.draws.get("sample_stats") or {}
+    stats: Mapping[str, Any] = fitted.draws.children.get("sample_stats", {})
     return {
         "chains": chains, "draws": draws,
         "divergences": int(stats["diverging"].sum()) if "diverging" in stats else None,
@@ -138,7 +141,7 @@ def read_manifest(path: str | os.PathLike[str]) -> Manifest:
 
     Examples
     --------
-    >>> read_manifest("incidents.bglm")["metrics"]["r_hat_max"]                                             # doctest: +SKIP
+    >>> read_manifest("incidents.bglm")["metrics"]["r_hat_max"]  # doctest: +SKIP
     1.003
     """
     return _manifest(Path(path), read_archive(Path(path), only=MANIFEST)[MANIFEST])
@@ -151,11 +154,11 @@ def _manifest(path: Path, content: bytes) -> Manifest:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _no_fit(path, error) from error
     if name != FORMAT:
-        raise StorageError(f"{path} is of the format {name!r}", value=name, rule=f"a saved fit is of the format {FORMAT!r}",
-                           fix="Give a file that Fit.save wrote.")
+        raise StorageError(f"{path} is of the format {name!r}", value=name,
+                           rule=f"a saved fit is of the format {FORMAT!r}", fix="Give a file that Fit.save wrote.")
     if version != FORMAT_VERSION:
-        raise StorageError(f"{path} is of format version {version}, written by bayesglm {manifest.get('version')}", value=version,
-                           rule=f"this bayesglm reads format version {FORMAT_VERSION}",
+        raise StorageError(f"{path} is of format version {version}, written by bayesglm {manifest.get('version')}",
+                           value=version, rule=f"this bayesglm reads format version {FORMAT_VERSION}",
                            fix="Upgrade bayesglm: pip install --upgrade bayesglm.")
     return dict(manifest)
 
@@ -173,8 +176,8 @@ def load(path: str | os.PathLike[str], *, family: Family | None = None) -> Fitte
     Returns
     -------
     Fitted
-        The same draws and predictions; ``problem`` is None if it was saved without data. A note says if the libraries are others
-        than those of the fit.
+        The same draws and predictions; ``problem`` is None if it was saved without data. A note says if the libraries
+        are others than those of the fit.
 
     Raises
     ------
@@ -193,7 +196,7 @@ def load(path: str | os.PathLike[str], *, family: Family | None = None) -> Fitte
         if str(place) in error.problem:
             raise
         raise StorageError(f"{place}: {error.problem}", value=error.value, rule=error.rule, fix=error.fix) from error
-    except (BayesGLMError, KeyError, TypeError, ValueError, AttributeError, IndexError, OSError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OSError, RuntimeError) as error:
         raise _no_fit(place, error) from error
 
 
@@ -206,7 +209,8 @@ def _check_members(path: Path, members: Mapping[str, bytes], manifest: Manifest)
     listed = manifest["members"]
     if set(members) != {MANIFEST, *listed} or DRAWS not in listed:
         raise StorageError(f"{path} holds the members {', '.join(sorted(members))}", value=sorted(members),
-                           rule=f"its manifest lists {', '.join(sorted({MANIFEST, *listed}))}", fix="Save the fit again.")
+                           rule=f"its manifest lists {', '.join(sorted({MANIFEST, *listed}))}",
+                           fix="Save the fit again.")
     for name, about in listed.items():
         found = {"sha256": hashlib.sha256(members[name]).hexdigest(), "bytes": len(members[name])}
         if found != about:
@@ -223,8 +227,9 @@ def _fitted(path: Path, manifest: Manifest, variables: Sequence[Variable], famil
     rows = [each for each in variables if each.group in GROUPS]
     draws = tree_of([each for each in variables if each.group not in GROUPS], manifest["attributes"])
     fitted = Fitted(
-        specification=specification, schema=Schema.from_dict(manifest["schema"]), audit=Audit.from_dict(manifest["audit"]),
-        draws=draws, problem=None if manifest["data"] is None else read_problem(manifest["data"], rows, specification),
+        specification=specification, draws=draws, schema=Schema.from_dict(manifest["schema"]),
+        audit=Audit.from_dict(manifest["audit"]),
+        problem=None if manifest["data"] is None else read_problem(manifest["data"], rows, specification),
         **{name: manifest[name] for name in _RUN},
     )
     return replace(fitted, notes=_notes(fitted))

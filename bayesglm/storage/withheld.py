@@ -1,7 +1,8 @@
 """Withheld: schema and audit without what they say of single rows, for a fit that is saved without its data.
 
-What a prediction needs stays: levels and ranges of the columns that the formulas read, the levels of a categorical response, the
-median exposure. What stays besides is what a fit must tell of its data: their fingerprint, the number of rows and the range of times.
+What a prediction needs stays: levels and ranges of the columns that the formulas read, the levels of a categorical
+response, the median exposure. What stays besides is what a fit must tell of its data: fingerprint, number of rows,
+range of times.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def withhold(schema: Schema, audit: Audit, roles: Roles, read: Collection[str]) 
 
 
 def _bare(column: ColumnSchema, name: str, roles: Roles) -> ColumnSchema:
-    """A column that no formula reads: its kind; the range of times, the levels of the response, and whether it is 0 or 1."""
+    """Return what stays of a column that no formula reads: its kind, and of times and the response a little more."""
     ranged = name == roles.time or (column.lower, column.upper) == _BINARY
     lower, upper = (column.lower, column.upper) if ranged else (None, None)
     return ColumnSchema(column.kind, column.levels if name == roles.response else (), lower, upper, column.timezone,
