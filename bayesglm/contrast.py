@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesglm.data.table import Column, Table
-from bayesglm.errors import MissingColumnError, OptionError, suggestion
+from bayesglm.errors import ColumnTypeError, MissingColumnError, MissingValueError, OptionError, suggestion
 from bayesglm.fitted import Fitted
 from bayesglm.predict import LEVEL, check_level, interval_names, predict_rows
 from bayesglm.rows import Groups, Rows
@@ -117,12 +117,15 @@ def contrast_rows(
 
 def _with(fitted: Fitted, rows: Rows, setting: Mapping[str, Any]) -> Rows:
     columns = dict(rows.patterns.table.columns)
+    if not isinstance(setting, Mapping):
+        raise OptionError(f"a setting {setting!r}", value=setting, rule="a setting is a mapping of columns to values",
+                          fix="Write {'deploy': 0}, for example.")
     for name, value in setting.items():
         if name not in columns:
             raise MissingColumnError(f"no predictor {name!r}", column=name, rule="a setting names a column of the formulas",
                                      fix=suggestion(name, columns))
         columns[name] = _constant(columns[name], value, rows.patterns.table.rows)
-    table = Table(columns, rows.patterns.table.rows)
+    table = Table(columns, rows.patterns.table.rows, origin=rows.patterns.table.origin)
     coded = tuple(each.code(table) for each in fitted.specification.predictors)
     return replace(rows, patterns=replace(rows.patterns, table=table), coded=coded)
 
@@ -130,5 +133,19 @@ def _with(fitted: Fitted, rows: Rows, setting: Mapping[str, Any]) -> Rows:
 def _constant(column: Column, value: Any, rows: int) -> Column:
     if column.kind == "category":
         return Column(column.name, "category", np.zeros(rows, np.int64), (str(value),))
-    kind = "datetime64[us]" if column.kind == "time" else np.float64
-    return Column(column.name, column.kind, np.full(rows, np.array(value, dtype=kind)))
+    kind: str = {"time": "datetime64[us]"}.get(column.kind, "float64")
+    try:
+        values = np.full(rows, np.array(value, dtype=kind))
+    except (TypeError, ValueError) as error:
+        raise ColumnTypeError(f"set to {value!r}", column=column.name, value=value,
+                              rule=f"the column holds {_HOLDS[column.kind]}", fix="Give a value of that kind.") from error
+    if column.kind == "boolean" and values[0] not in (0.0, 1.0):
+        raise ColumnTypeError(f"set to {value!r}", column=column.name, value=value, rule="the column was boolean at the fit",
+                              fix="Give True or False, or 0 and 1.")
+    if not np.isfinite(values[0]):
+        raise MissingValueError(f"set to {value!r}", column=column.name, value=value, rule="a setting is a finite value",
+                                fix="Give a value.")
+    return Column(column.name, column.kind, values)
+
+
+_HOLDS = {"numeric": "numbers", "boolean": "booleans", "time": "times"}

@@ -13,13 +13,12 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bayesglm.data.patterns import Patterns
 from bayesglm.data.table import Table
-from bayesglm.errors import DesignError
 from bayesglm.formula import Call, Formula, Signature
 from bayesglm.registry import discover
+from bayesglm.terms.identified import check_identified
 from bayesglm.terms.scalar import code_scalar, learn_scalar
 from bayesglm.terms.term import Array, Basis, Block, Coded, Context, State, Term
 
@@ -198,52 +197,3 @@ def learn_predictor(formula: Formula, patterns: Patterns, *, parameter: str, pre
 def _structured(node: Call) -> str:
     return next(name for name, term in terms().items()
                 if any(each.name == node.function and each.role == "structured" for each in term.signatures))
-
-
-def check_identified(values: Array, names: tuple[str, ...], *, intercept: bool) -> None:
-    """Refuse common columns that are constant or a linear combination of others.
-
-    With more columns than distinct patterns the prior decides and nothing is refused.
-
-    Examples
-    --------
-    >>> x = np.array([[1.0, 2.0], [2.0, 4.0], [3.0, 6.0]])
-    >>> check_identified(x, ("a", "b"), intercept=True)
-    Traceback (most recent call last):
-    ...
-    bayesglm.errors.DesignError: `b`: is a linear combination of a; ...
-    """
-    rows, columns = values.shape
-    if columns >= rows:
-        return
-    constant = np.flatnonzero(np.ptp(values, axis=0) == 0) if columns and intercept else np.zeros(0, int)
-    if constant.size:
-        name = names[constant[0]]
-        raise DesignError("has one value only", column=name, value=float(values[0, constant[0]]),
-                          rule="a constant column cannot be told from the intercept", fix=f"Leave {name} out of the formula.")
-    kept: list[int] = []
-    basis = [np.full(rows, 1 / np.sqrt(rows))] if intercept else []
-    for j in range(columns):
-        column = values[:, j] / (np.linalg.norm(values[:, j]) or 1.0)
-        left = _reject(_reject(column, basis), basis)
-        if np.linalg.norm(left) < 1e-9:
-            others = _explained(values[:, kept], column, [names[k] for k in kept], intercept=intercept)
-            raise DesignError(f"is a linear combination of {others}", column=names[j],
-                              rule="collinear columns share one effect that the data cannot divide", fix=f"Leave {names[j]} out, "
-                              "or one of the others.")
-        basis.append(left / np.linalg.norm(left))
-        kept.append(j)
-
-
-def _reject(column: NDArray[np.float64], basis: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    if not basis:
-        return column
-    matrix = np.column_stack(basis)
-    return np.asarray(column - matrix @ (matrix.T @ column), dtype=np.float64)
-
-
-def _explained(kept: Array, column: Array, names: list[str], *, intercept: bool) -> str:
-    matrix = np.column_stack([kept, np.ones(len(kept))]) if intercept else kept
-    weight = np.linalg.lstsq(matrix, column, rcond=None)[0][:len(names)]
-    used = [name for name, w in zip(names, weight, strict=True) if abs(w) > 1e-8 * (np.abs(weight).max() or 1.0)]
-    return ", ".join(used[:4]) + ("" if len(used) <= 4 else ", ...") if used else "the intercept"

@@ -33,7 +33,7 @@ from bayesglm.formulation import Words, formulate
 from bayesglm.model import build
 from bayesglm.newdata import read_new_rows
 from bayesglm.pointwise import log_likelihood, loo, to_dataset
-from bayesglm.predict import LEVEL, QUANTITIES, Prediction, predict_rows
+from bayesglm.predict import LEVEL, QUANTITIES, Prediction, check_seed, predict_rows
 from bayesglm.priors import Prior
 from bayesglm.registry import discover
 from bayesglm.report.page import write_report
@@ -111,7 +111,7 @@ class Model:
         exposure_unit: str | None = None,
         weights: str | None = None,
         time: str | None = None,
-        id: str | None = None,  # noqa: A002  the role's name
+        id: str | None = None,
         context: Sequence[str] = (),
         zero: str | None = None,
         dispersion: str | None = None,
@@ -123,8 +123,8 @@ class Model:
     ) -> None:
         words = Words(
             formula=formula, family=family, exposure=exposure, exposure_unit=exposure_unit, weights=weights, time=time, id=id,
-            context=tuple(context), zero=zero, dispersion=dispersion, formulas=dict(formulas or {}), links=dict(links or {}),
-            priors=dict(priors or {}), dispersion_scaling=dispersion_scaling, missing=dict(missing or {}),
+            context=context, zero=zero, dispersion=dispersion, formulas=formulas or {}, links=links or {},
+            priors=priors or {}, dispersion_scaling=dispersion_scaling, missing=missing or {},
         )
         problem, schema, audit = formulate(words, data)
         for name, value in (("problem", problem), ("schema", schema), ("audit", audit),
@@ -158,9 +158,11 @@ class Model:
         xarray.DataTree
             Groups ``prior`` and ``prior_predictive``, dims chain, draw and obs.
         """
-        return pm.sample_prior_predictive(draws=draws, model=self.pymc, random_seed=seed)
+        return pm.sample_prior_predictive(draws=draws, model=self.pymc, random_seed=check_seed(seed))
 
-    def fit(self, engine: str | Engine = "nuts", *, seed: int | None = None, progress: bool | None = None, **settings: Any) -> Fit:
+    def fit(
+        self, engine: str | Engine = "nuts", *, seed: int | None = None, progress: bool | None = None, **settings: Any,
+    ) -> Fit:
         """Learn from the data.
 
         Parameters
@@ -183,7 +185,7 @@ class Model:
         reason = chosen.reason_against(self.problem)
         if reason:
             raise EngineError(f"{chosen.name} is not applicable", value=chosen.name, rule=reason, fix="Use engine='nuts'.")
-        number = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else int(seed)
+        number = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else check_seed(seed)
         run = chosen.run(self.problem, seed=number, progress=_somebody_looks() if progress is None else progress)
         return Fit(
             specification=self.problem.specification, schema=self.schema, audit=self.audit,
@@ -201,15 +203,14 @@ class Model:
 
 def _configured(engine: str | Engine, settings: Mapping[str, Any]) -> Engine:
     known = discover("bayesglm.engines", Engine)
-    if isinstance(engine, str):
-        if engine not in known:
-            raise unknown("engine", engine, known)
-        engine = known[engine]
-    options = {each.name for each in fields(engine)}
+    if isinstance(engine, str) and engine not in known:
+        raise unknown("engine", engine, known)
+    chosen: Engine = known[engine] if isinstance(engine, str) else engine
+    options = {each.name for each in fields(chosen)}
     for name in settings:
         if name not in options:
-            raise unknown(f"setting of {engine.name}", name, options)
-    return replace(engine, **settings)
+            raise unknown(f"setting of {chosen.name}", name, options)
+    return replace(chosen, **settings)
 
 
 def _somebody_looks() -> bool:

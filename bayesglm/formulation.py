@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from bayesglm.data.schema import Schema
 from bayesglm.data.table import Observations, Roles
 from bayesglm.design import Predictor, learn_predictor, signatures
 from bayesglm.errors import ColumnTypeError, OptionError, PriorError, suggestion, unknown
-from bayesglm.families.family import Family, Parameter
+from bayesglm.families.family import Family, Parameter, Role
 from bayesglm.formula import Formula, parse
 from bayesglm.model import block_dims
 from bayesglm.priors import Prior
@@ -24,6 +24,8 @@ from bayesglm.registry import discover
 from bayesglm.specification import Problem, Specification, choose_priors
 
 RESERVED_DIMS = ("chain", "draw", "sample", "obs", "cell", "pattern", "coef", "level")
+OWN_VARIABLES = ("Intercept", "Intercept_centered", "beta", "beta_scaled", "X", "offset", "centre", "scale")
+OWN_DATA = ("pattern_index", "exposure_data", "trials_data", "frequency_data", "likelihood")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Words:
     weights: str | None
     time: str | None
     id: str | None
-    context: tuple[str, ...]
+    context: Sequence[str]
     zero: str | None
     dispersion: str | None
     formulas: Mapping[str, str]
@@ -49,12 +51,13 @@ class Words:
 
 def formulate(words: Words, data: Any) -> tuple[Problem, Schema, Audit]:
     """Turn words and a table into a problem, its schema and its audit."""
+    _check_kinds(words)
     family = find_family(words.family)
     main = parse(words.formula, signatures())
-    others = other_formulas(words, family)
-    assert main.response is not None  # noqa: S101  the grammar gives a two-sided formula its response
+    assert main.response is not None
+    others = other_formulas(words, family, main.response.name)
     roles = Roles(main.response.name, main.response.trials, words.exposure, words.exposure_unit, words.weights, words.time,
-                  words.id, words.context)
+                  words.id, tuple(words.context))
     names = tuple(dict.fromkeys([*main.columns, *(name for each in others.values() for name in each.columns)]))
     groups = {name for each in (main, *others.values()) for term in each.groups for name in term.group}
     table, schema = read_table(data, [*names, *role_columns(roles)], missing=words.missing, weights=words.weights,
@@ -74,12 +77,12 @@ def formulate(words: Words, data: Any) -> tuple[Problem, Schema, Audit]:
     return Problem(specification, observations, patterns), schema, audit
 
 
-def find_family(family: str | Family) -> Family:
+def find_family(family: object) -> Family:
     """Return a family by name, or the record itself."""
     if isinstance(family, Family):
         return family
-    known = discover("bayesglm.families", Family)
-    if family not in known:
+    known: Mapping[str, Family] = discover("bayesglm.families", Family)
+    if not isinstance(family, str) or family not in known:
         raise unknown("family", family, known)
     return known[family]
 
@@ -91,29 +94,61 @@ def role_columns(roles: Roles) -> tuple[str, ...]:
                  if name is not None)
 
 
-def other_formulas(words: Words, family: Family) -> dict[str, Formula]:
+def _check_kinds(words: Words) -> None:
+    """Refuse options of a type that cannot be read."""
+    for name, example in (("formulas", '{"concentration": "~ x"}'), ("links", '{"mu": "log"}'),
+                          ("priors", '{"x": bg.priors.Normal(0, 1)}'), ("missing", '{"x": "impute"}')):
+        value = getattr(words, name)
+        if not isinstance(value, Mapping):
+            raise OptionError(f"{name}={value!r}", value=value, rule=f"{name}= is a mapping", fix=f"Write {name}={example}.")
+    if isinstance(words.context, str) or not all(isinstance(each, str) for each in words.context):
+        example = words.context if isinstance(words.context, str) else "region"
+        raise OptionError(f"context={words.context!r}", value=words.context, rule="context= is a sequence of column names",
+                          fix=f"Write context=[{example!r}].")
+    for name in ("exposure", "exposure_unit", "weights", "time", "id"):
+        value = getattr(words, name)
+        if value is not None and not isinstance(value, str):
+            raise OptionError(f"{name}= is a {type(value).__name__}", value=type(value).__name__, rule=f"{name}= is a text",
+                              fix="Add the values to the table as a column, and name that." if name != "exposure_unit" else
+                              "Write exposure_unit='requests', for example.")
+
+
+def other_formulas(words: Words, family: Family, response: str) -> dict[str, Formula]:
     """Return the formula of each predicted parameter other than the mean."""
     texts: dict[str, str] = dict(words.formulas)
-    for option, text in (("zero", words.zero), ("dispersion", words.dispersion)):
+    choices: tuple[tuple[Role, str | None], ...] = (("zero", words.zero), ("dispersion", words.dispersion))
+    for option, text in choices:
         if text is None:
             continue
-        found = family.with_role(option)  # type: ignore[arg-type]
+        found = family.with_role(option)
         if not found:
+            having = [each.name for each in discover("bayesglm.families", Family).values()
+                      if each.with_role(option)]
             raise OptionError(f"{option}={text!r} for {family.name}", value=text, rule=f"{family.name} has no {option} parameter",
-                              fix=f"Leave {option}= out, or use another family.")
+                              fix=f"Leave {option}= out, or use a family that has one: {', '.join(having)}.")
+        if found[0].name in texts:
+            raise OptionError(f"{option}= and formulas= both predict {found[0].name}", value=text,
+                              rule="a parameter has one formula", fix="Leave one of them out.")
         texts[found[0].name] = text
     for name in texts:
         if family.parameter(name).role == "mean":
             raise OptionError(f"a formula for {name}", value=texts[name], rule="the mean's formula is the first argument",
                               fix="Put it there.")
-    return {name: parse(text, signatures(), one_sided=True) for name, text in texts.items()}
+    parsed = {name: parse(text, signatures(), one_sided=True) for name, text in texts.items()}
+    for name, formula in parsed.items():
+        if response in formula.columns:
+            raise OptionError(f"is the response and predicts {name}", column=response, value=texts[name],
+                              rule="a response cannot explain itself", fix=f"Remove it from the formula of {name}.")
+    return parsed
 
 
 def _predictors(
     words: Words, family: Family, main: Formula, others: Mapping[str, Formula], patterns: Any,
 ) -> tuple[Predictor, ...]:
-    for name in words.links:
-        family.parameter(name)
+    for name, link in words.links.items():
+        if family.parameter(name).role != "mean" and name not in others:
+            raise OptionError(f"link {link!r} for {name}", value=link, rule=f"{name} is constant: only a formula has a link",
+                              fix=f"Leave it out, or give formulas={{{name!r}: \"~ x\"}}.")
     pairs = [(parameter, main if parameter.role == "mean" else others.get(parameter.name)) for parameter in family.parameters]
     return tuple(
         learn_predictor(formula, patterns, parameter=parameter.name, prefix=parameter.prefix,
@@ -133,8 +168,8 @@ def _exposure_median(words: Words, family: Family, observations: Observations) -
     scaling: tuple[Parameter, ...] = tuple(each for each in family.parameters if each.scales_with_exposure)
     if not scaling:
         raise OptionError(f"dispersion_scaling='exposure' for {family.name}", value=choice,
-                          rule=f"only a concentration k can grow with exposure; {family.name} has none (a constant delta of NB1 is "
-                          "already the law of a sum)", fix="Leave dispersion_scaling out.")
+                          rule=f"only a concentration k can grow with exposure; {family.name} has none "
+                          "(a constant delta of NB1 is already the law of a sum)", fix="Leave dispersion_scaling out.")
     if observations.exposure is None:
         raise OptionError("dispersion_scaling='exposure' without exposure", value=choice,
                           rule="the concentration grows with the exposure", fix="Name the column with exposure=.")
@@ -150,19 +185,34 @@ def _check_priors(priors: Mapping[str, Any]) -> None:
 
 
 def _check_names(specification: Specification) -> None:
-    """Refuse columns whose names the model's dims or variables already have."""
-    variables = {each.name for each in specification.family.parameters}
-    for predictor in specification.predictors:
-        variables |= {predictor.name(name) for name in ("Intercept", "Intercept_centered", "beta", "beta_scaled", "X", "offset")}
-        for block in predictor.blocks:
-            dims = block_dims(block, predictor)
-            taken = next((dim for dim in dims if dim in RESERVED_DIMS or dim in variables), None)
-            if taken is not None:
-                raise ColumnTypeError(f"{taken!r} names a group", column=taken, value=taken,
-                                      rule=f"{', '.join(RESERVED_DIMS)} are dimensions of the model", fix="Rename the column.")
-            variables |= {f"{kind}_{predictor.name(block.name)}" for kind in ("effect", "z")}
-            variables |= {predictor.name(each.name) for each in block.hyperparameters} | set(dims)
+    """Refuse columns whose names the model's dims or variables already have, or cannot have."""
+    variables, dims = _names_of(specification)
+    for dim in dims:
+        if dim in RESERVED_DIMS or dim in variables:
+            raise ColumnTypeError(f"{dim!r} names a group", column=dim, value=dim,
+                                  rule="the model has a dimension or a variable of that name", fix="Rename the column.")
     response = specification.roles.response
-    if response in variables or response in RESERVED_DIMS:
+    if {response, f"{response}_data"} & {*variables, *dims, *RESERVED_DIMS, *OWN_DATA}:
         raise ColumnTypeError(f"{response!r} is the response", column=response, value=response,
                               rule="the model has a variable of that name", fix="Rename the column.")
+    path = next((name for name in (response, *variables) if "/" in name), None)
+    if path is not None:
+        raise ColumnTypeError(f"the name {path!r} has a slash", column=variables.get(path, response), value=path,
+                              rule="a slash separates the groups of the saved draws, so no variable of the model has one",
+                              fix="Rename the column or the level.")
+
+
+def _names_of(specification: Specification) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+    """Return the model's variables with what they are named after, and the dims of its blocks with their labels."""
+    variables = {each.name: each.name for each in specification.constant()}
+    dims: dict[str, tuple[str, ...]] = {}
+    for predictor in specification.predictors:
+        variables |= {predictor.name(name): specification.roles.response for name in OWN_VARIABLES}
+        for block in predictor.blocks:
+            own = [f"effect_{block.name}", f"z_{block.name}", *(each.name for each in block.hyperparameters)]
+            variables |= {predictor.name(name): block.name for name in own}
+            for dim, labels in zip(block_dims(block, predictor), (block.levels, block.effects), strict=True):
+                if dims.setdefault(dim, labels) != labels:
+                    raise ColumnTypeError(f"two groups with the dimension {dim!r}", column=dim, value=dim,
+                                          rule="the effects of a group g have the dimension g_effect", fix="Rename the column.")
+    return variables, dims

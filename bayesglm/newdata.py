@@ -12,7 +12,7 @@ from bayesglm.data.observations import read_observations
 from bayesglm.data.patterns import patterns_of
 from bayesglm.data.table import Roles
 from bayesglm.design import signatures
-from bayesglm.errors import ExposureError
+from bayesglm.errors import ExposureError, OptionError, UnitError
 from bayesglm.fitted import Fitted
 from bayesglm.formula import parse
 from bayesglm.rows import Array, Rows, code_rows
@@ -45,6 +45,7 @@ def read_new_rows(
     """
     specification, roles = fitted.specification, fitted.specification.roles
     present = _columns_of(frame)
+    _check_exposure(roles, present, exposure, unit, needed=needs_exposure)
     context = tuple(name for name in roles.context if name in present)
     uses_column = roles.exposure is not None and exposure is None and (needs_exposure or roles.exposure in present)
     wanted = Roles(
@@ -68,6 +69,25 @@ def read_new_rows(
     return code_rows(fitted, patterns, given, observations.trials, labels)
 
 
+def _check_exposure(roles: Roles, present: frozenset[str], exposure: Any, unit: str | None, *, needed: bool) -> None:
+    """Hold what was said of the exposure against the fit."""
+    if roles.exposure is None:
+        for name, value in (("exposure", exposure), ("exposure_unit", unit)):
+            if value is not None:
+                raise OptionError(f"{name}= for a model without exposure", value=name,
+                                  rule="the model was fitted without exposure, so a row is one unit of it",
+                                  fix=f"Leave {name}= out, or fit with exposure=.")
+        return
+    if exposure is None and needed and present and roles.exposure not in present:
+        raise ExposureError("no exposure for the new rows", column=roles.exposure,
+                            rule="expected and predicted responses grow with the exposure",
+                            fix="Add the column, give exposure=, or ask for quantities=('rate',) alone.")
+    fitted = roles.exposure_unit
+    if unit is not None and fitted is not None and unit.casefold() != fitted.casefold():
+        raise UnitError(f"an exposure in {unit!r}", column=roles.exposure, value=unit,
+                        rule=f"the model was fitted with an exposure in {fitted!r}", fix=f"Convert it to {fitted!r}.")
+
+
 def predictor_columns(fitted: Fitted) -> tuple[str, ...]:
     """Return the raw columns that the formulas of a fit read."""
     formulas = (parse(each.formula, signatures(), one_sided=each.formula.startswith("~"))
@@ -82,7 +102,11 @@ def _columns_of(frame: Any) -> frozenset[str]:
 
 
 def _given_exposure(exposure: Any, rows: int, fitted: Fitted, samples: int | None) -> Array:
-    values = np.asarray(exposure, dtype=np.float64)
+    try:
+        values = np.asarray(exposure, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ExposureError(f"exposure={exposure!r}", value=exposure, column=fitted.specification.roles.exposure,
+                            rule="exposure= is a number or an array of numbers", fix="Leave it out to use the column.") from error
     draws = int(np.prod(fitted.shape)) if samples is None else samples
     shapes = ((), (rows,), (draws, rows))
     if values.shape not in shapes:

@@ -131,6 +131,9 @@ class Prediction:
             Label columns to sum within; everything together without one.
         """
         wanted = tuple(name for name in self.quantities if name != "rate")
+        if not wanted:
+            raise OptionError("rates alone", value="rate", rule="rates of several rows have no sum",
+                              fix="Use mean(), or predict with quantities that include 'expected'.")
         return self._aggregate(by, wanted, mean=False)
 
     def mean(self, by: str | Sequence[str] | None = None) -> Prediction:
@@ -148,9 +151,19 @@ class Prediction:
         if "predicted" not in self.quantities:
             raise OptionError("no predictive draws", rule="exceeds() compares predicted responses with a threshold",
                               fix="Predict with quantities that include 'predicted'.")
-        limits = np.broadcast_to(np.asarray(threshold, dtype=np.float64), (len(self.labels),))
+        if self.levels:
+            raise OptionError("a threshold for categories", rule="categories have no order to exceed a threshold in",
+                              fix="Use `expected`, the probability of each level.")
+        limits = self._limits(threshold)
         parts = [(values["predicted"] > limits[rows]).mean(axis=0) for rows, values in self.chunks()]
         return pd.Series(np.concatenate(parts), index=self.labels.index, name="p_exceeds")
+
+    def _limits(self, threshold: float | Sequence[float]) -> Array:
+        given, rows = np.asarray(threshold, dtype=np.float64), len(self.labels)
+        if given.shape not in ((), (rows,)):
+            raise OptionError(f"thresholds of shape {given.shape}", value=given.shape,
+                              rule=f"one for all rows, or one for each of {rows}", fix="Give one number, or one for each row.")
+        return np.broadcast_to(given, (rows,))
 
     def _aggregate(self, by: str | Sequence[str] | None, wanted: tuple[str, ...], *, mean: bool) -> Prediction:
         keys = [by] if isinstance(by, str) else list(by or [])
@@ -184,8 +197,8 @@ class Prediction:
 def check_level(level: float) -> None:
     """Refuse an interval probability outside (0, 1)."""
     if not 0 < level < 1:
-        raise OptionError(f"level={level}", column="level", value=level, rule="the probability of an interval lies between 0 and 1",
-                          fix="0.9 is the default.")
+        raise OptionError(f"level={level}", column="level", value=level,
+                          rule="the probability of an interval lies between 0 and 1", fix="0.9 is the default.")
 
 
 def interval_names(name: str, level: float) -> tuple[str, str]:
@@ -203,8 +216,7 @@ def interval_names(name: str, level: float) -> tuple[str, str]:
 def summarise(name: str, draws: Array, level: float, *, discrete: bool) -> dict[str, Array]:
     """Return mean and equal-tailed interval of draws with shape (sample, row)."""
     low, high = interval_names(name, level)
-    method = "inverted_cdf" if discrete else "linear"
-    ends = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0, method=method)
+    ends = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0, method="inverted_cdf" if discrete else "linear")
     return {f"{name}_mean": draws.mean(axis=0), low: ends[0], high: ends[1]}
 
 
@@ -235,9 +247,8 @@ def predict_rows(
         Rates are for this much exposure.
     """
     family = fitted.specification.family
-    for name, known in ((groups, ("conditional", "population", "typical")), *((q, QUANTITIES) for q in quantities)):
-        if name not in known:
-            raise OptionError(f"{name!r}", value=name, rule=f"one of {', '.join(known)}", fix=suggestion(str(name), known))
+    _check_words(quantities, groups, samples, per)
+    check_seed(seed)
     which = thin(fitted, samples)
     made = _Maker(fitted, rows, which, groups, seed, per, tuple(quantities))
     shape = fitted.shape if samples is None or samples >= int(np.prod(fitted.shape)) else (1, len(which))
@@ -248,6 +259,31 @@ def predict_rows(
     levels = fitted.specification.response_levels
     return Prediction(made.chunks, labels, tuple(quantities), groups, per, fitted.specification.roles.exposure_unit or "",
                       shape, family.support.discrete, levels=levels)
+
+
+def _check_words(quantities: Sequence[str], groups: str, samples: object, per: object) -> None:
+    if isinstance(quantities, str) or not quantities:
+        raise OptionError(f"quantities={quantities!r}", value=quantities, rule=f"a sequence of {', '.join(QUANTITIES)}",
+                          fix=f"Write quantities=({quantities or 'rate'!r},).")
+    for option, name, known in (("groups", groups, ("conditional", "population", "typical")),
+                                *(("quantities", each, QUANTITIES) for each in quantities)):
+        if name not in known:
+            raise OptionError(f"{option}={name!r}", value=name, rule=f"one of {', '.join(known)}",
+                              fix=suggestion(str(name), known))
+    if samples is not None and (not isinstance(samples, int | np.integer) or samples < 1):
+        raise OptionError(f"samples={samples!r}", value=samples, rule="samples is a whole number of draws, at least 1",
+                          fix="Leave it out to use all draws.")
+    if not (isinstance(per, int | float | np.number) and np.isfinite(per) and float(per) > 0):
+        raise OptionError(f"per={per!r}", value=per, rule="rates are per a positive amount of exposure",
+                          fix="Give per=1000 for events per 1,000, for example.")
+
+
+def check_seed(seed: object) -> int:
+    """Return a seed as an integer; anything that is no whole number >= 0 is refused."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise OptionError(f"seed={seed!r}", column="seed", value=seed, rule="a seed is a whole number >= 0",
+                          fix="Give seed=1, for example.")
+    return int(seed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -311,7 +347,8 @@ class _Maker:
         return parameters(self.fitted, self.rows, etas, take, self.which, exposed=exposed)
 
     def _average(
-        self, take: NDArray[np.intp], states_of: Mapping[str, States], value: Callable[[dict[str, Array]], Array], *, exposed: bool,
+        self, take: NDArray[np.intp], states_of: Mapping[str, States], value: Callable[[dict[str, Array]], Array], *,
+        exposed: bool,
     ) -> Array:
         """E over the integrated groups of value(parameters): Gauss-Hermite in each predictor that has some."""
         etas, variances = self._etas(take, states_of)
@@ -329,7 +366,7 @@ class _Maker:
         return np.asarray(total)
 
     def _without_exposure(self, draws: Array, take: NDArray[np.intp], name: str) -> Array:
-        """A row without exposure records nothing: its expected and predicted responses are 0."""
+        """Set expected and predicted responses of rows without exposure to 0: nothing is recorded there."""
         if self.rows.exposure is None or name == "rate":
             return draws
         return np.where(self.rows.exposure[..., take] > 0, draws, 0.0)

@@ -138,7 +138,7 @@ def states(
         if is_group and groups == "typical":
             x, covariance = None, None
         elif is_group and groups == "population" and not fresh:
-            assert block.covariance is not None  # noqa: S101  the contract of a group block
+            assert block.covariance is not None  # the contract of a group block
             x, covariance = None, block.covariance(theta)
         else:
             x = _extended(fitted, predictor, block, basis, theta, which, rng, redraw=is_group and groups == "population")

@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 INTERCEPT_SD = 2.5
 # The prior sd of a standardised coefficient, and the most that all of them together may add to the linear predictor: on the
 # log scale a wide prior means absurd counts, so the sum is bounded; elsewhere it does no harm.
-COEFFICIENT_SD = {"log": 1.0, "logit": 1.5, "probit": 1.0, "cloglog": 1.0, "identity": 2.5}
+COEFFICIENT_SD = {"log": 1.0, "logit": 1.5, "softmax": 1.5, "probit": 1.0, "cloglog": 1.0, "identity": 2.5}
 COEFFICIENT_TOTAL_SD = {"log": 1.0}
 GROUP_TOTAL_SD = {"log": 0.75}
 
@@ -166,7 +166,7 @@ def choose_priors(
 
 
 def _constant_default(parameter: Parameter, observations: Observations) -> Prior:
-    assert parameter.prior is not None  # noqa: S101  a constant parameter's contract, not a user's error
+    assert parameter.prior is not None  # a constant parameter's contract, not a user's error
     return parameter.prior.scaled(response_sd(observations)) if parameter.scaled_by_response else parameter.prior
 
 

@@ -72,5 +72,5 @@ def patterns_of(table: Table, names: Sequence[str], weights: NDArray[np.float64]
     """
     first, index = distinct([table[name].values for name in names], table.rows)
     counts = np.bincount(index, weights, minlength=len(first))
-    kept = Table({name: table[name].take(first) for name in names}, len(first))
+    kept = Table({name: table[name].take(first) for name in names}, len(first), origin=first)
     return Patterns(kept, index, counts)

@@ -100,15 +100,23 @@ class Table:
         What was found in reading: values outside the fitted range, unseen levels, times that were converted.
     imputed : mapping
         Number of filled cells for each column with a policy for missing values, zero included.
+    origin : int array, shape (row,), optional
+        Position of each row in the user's data frame, where only some of its rows are left.
     """
 
     columns: Mapping[str, Column]
     rows: int
     findings: tuple[Finding, ...] = ()
     imputed: Mapping[str, int] = field(default_factory=dict)
+    origin: NDArray[np.intp] | None = None
 
     def __getitem__(self, name: str) -> Column:
         return self.columns[name]
+
+    def positions(self, rows: NDArray[np.intp]) -> list[int]:
+        """Return where some rows stand in the user's data frame, for messages."""
+        found: list[int] = (rows if self.origin is None else self.origin[rows]).tolist()
+        return found
 
     def take(self, rows: NDArray[np.intp]) -> Table:
         """Return the table at these rows."""

@@ -57,9 +57,10 @@ class Nuts(Engine):
 
     def __post_init__(self) -> None:
         for field, least in (("draws", 1), ("tune", 1), ("chains", 1), ("max_treedepth", 1)):
-            if getattr(self, field) < least:
-                raise EngineError(f"{field}={getattr(self, field)}", column=field, value=getattr(self, field),
-                                  rule=f"{field} is at least {least}", fix=f"Give {field} >= {least}.")
+            value = getattr(self, field)
+            if not isinstance(value, int | np.integer) or value < least:
+                raise EngineError(f"{field}={value!r}", column=field, value=value,
+                                  rule=f"{field} is a whole number, at least {least}", fix=f"Give {field} >= {least}.")
         if not 0 < self.target_accept < 1:
             raise EngineError(f"target_accept={self.target_accept}", column="target_accept", value=self.target_accept,
                               rule="target_accept lies between 0 and 1", fix="0.8 to 0.99 are usual.")

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from bayesglm.data.faults import shown
 from bayesglm.data.table import Column, Table
 from bayesglm.errors import DesignError, LevelError, suggestion
 from bayesglm.formula import Call, Option, Signature, Variable
@@ -19,7 +20,8 @@ from bayesglm.terms.scalar import code_scalar, learn_scalar
 from bayesglm.terms.term import Array, Columns, State
 
 C = Signature("C", "transform", scalar=False, nests=False, note="a category with a chosen reference",
-              options=(Option("reference", ("str", "int", "bool"), default=None), Option("unknown", ("str", "int"), default=None)))
+              options=(Option("reference", ("str", "int", "bool"), default=None),
+                       Option("unknown", ("str", "int"), default=None)))
 POLY = Signature("poly", "transform", scalar=False, options=(Option("degree", ("int",), minimum=1),),
                  note="orthogonal polynomial")
 BS = Signature("bs", "transform", scalar=False, note="cubic B-spline without penalty",
@@ -93,7 +95,7 @@ def _learn_category(column: Column, label: str, reference: Any, unknown: Any, *,
 
 def _code_category(state: State, table: Table) -> Columns:
     levels, reference = list(state["levels"]), state["reference"]
-    codes = level_codes(table[state["column"]], levels, state["unknown"])
+    codes = level_codes(state["column"], table, levels, state["unknown"])
     kept = [level for level in levels if not (state["reduced"] and level == reference)]
     position = np.array([kept.index(level) if level in kept else -1 for level in levels])[codes]
     values = np.zeros((table.rows, len(kept)))
@@ -104,17 +106,17 @@ def _code_category(state: State, table: Table) -> Columns:
                    tuple(f"{state['column']} {level} {against}" for level in kept))
 
 
-def level_codes(column: Column, levels: list[str], unknown: str | None) -> Any:
+def level_codes(name: str, table: Table, levels: list[str], unknown: str | None) -> Any:
     """Return the position of each row's level among the learnt ones; a new level is an error unless a bucket was declared."""
-    category = column.as_category()
+    category = table[name].as_category()
     place = {level: i for i, level in enumerate(levels)}
     seen = np.unique(category.values)
     new = [category.levels[code] for code in seen if category.levels[code] not in place]
     if new and unknown is None:
         rows = np.flatnonzero(np.isin(category.labels(), new))
-        raise LevelError(f"new level {new[0]!r}", column=column.name, value=new[0], rows=rows[:5].tolist(),
+        raise LevelError(f"new level {new[0]!r}", column=name, value=new[0], rows=table.positions(rows[:5]),
                          rule=f"a common factor knows the levels it was fitted with: {', '.join(levels)}",
-                         fix=f"Use (1 | {column.name}) for levels that may be new, or C({column.name}, unknown=\"...\").")
+                         fix=f"Use (1 | {Variable(name)}) for levels that may be new, or C({Variable(name)}, unknown=\"...\").")
     bucket = place.get(unknown, -1) if unknown is not None else -1
     return np.array([place.get(level, bucket) for level in category.levels], dtype=np.intp)[category.values]
 
@@ -172,8 +174,8 @@ def _code_bs(state: State, table: Table) -> Columns:
     x = code_scalar(state["scalar"], table)
     outside = np.flatnonzero((x < state["lower"]) | (x > state["upper"]))
     if outside.size:
-        raise DesignError(f"{outside.size} values outside the fitted range", column=state["scalar"]["label"],
-                          value=float(x[outside[0]]), rows=outside.tolist(),
+        raise DesignError("has values outside the fitted range", column=state["scalar"]["label"],
+                          value=shown(x[outside[0]]), rows=table.positions(outside),
                           rule=f"bs() is known between {state['lower']:g} and {state['upper']:g}",
                           fix="Use s(), which continues as a straight line.")
     basis = basis_spline(x, knots=state["knots"], degree=state["degree"], lower_bound=state["lower"],

@@ -17,6 +17,7 @@ from bayesglm.errors import LevelError
 from bayesglm.formula import GroupTerm
 from bayesglm.priors import LKJ, HalfNormal
 from bayesglm.terms.common import code_product, learn_product
+from bayesglm.terms.identified import check_identified
 from bayesglm.terms.term import Array, Basis, Block, Coded, Context, Hyperparameter, State, Term, Theta
 
 
@@ -40,7 +41,10 @@ def learn_group(node: GroupTerm, table: Table, context: Context) -> State:
                          rule="a group needs at least two levels to vary", fix="Leave the group out of the formula.")
     inner = Context(context.counts, node.intercept, node.effects)
     effects = [learn_product(effect, table, inner) for effect in node.effects]
-    names = [column for effect in effects for column in code_product(effect, table).names]
+    columns = [code_product(effect, table) for effect in effects]
+    names = [name for each in columns for name in each.names]
+    if columns:
+        check_identified(np.hstack([each.values for each in columns]), tuple(names), intercept=node.intercept)
     return {
         "name": name if node.intercept else f"{name}.{names[0]}", "group": list(node.group), "levels": levels,
         "intercept": node.intercept, "effects": effects, "effect_names": ["Intercept"] * node.intercept + names,
@@ -75,7 +79,7 @@ def group_block(state: State) -> Block:
 
 
 def _state(z: TensorVariable, theta: Theta) -> TensorVariable:
-    """x = z L' with L L' = D R D."""
+    """X = z L' with L L' = D R D."""
     return z @ theta["cholesky"].T if "cholesky" in theta else z * theta["sd"]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bayesglm.data.faults import shown
 from bayesglm.data.table import Column, Table
 from bayesglm.errors import ColumnTypeError, DesignError
 from bayesglm.formula import Call, Signature, Variable
@@ -40,6 +40,8 @@ def learn_scalar(argument: Variable | Call, table: Table, counts: Array) -> Stat
             raise DesignError("all values are equal", column=_column(inner), rule="scale() divides by the sd of the column",
                               fix="Leave the column out.")
         state |= {"mean": mean, "sd": sd}
+    else:
+        code_scalar(state, table)
     return state
 
 
@@ -50,7 +52,7 @@ def code_scalar(state: State, table: Table) -> Array:
     values = code_scalar(state["inner"], table)
     if state["function"] == "scale":
         return (values - state["mean"]) / state["sd"]
-    return _log(values, _column(state))
+    return _log(values, _column(state), table)
 
 
 def moments(values: Array, counts: Array) -> tuple[float, float]:
@@ -59,10 +61,11 @@ def moments(values: Array, counts: Array) -> tuple[float, float]:
     return mean, float(np.sqrt(np.average((values - mean) ** 2, weights=counts)))
 
 
-def numeric(column: Column) -> NDArray[np.float64]:
+def numeric(column: Column) -> Array:
     """Return a column's numbers; a category or a time is refused."""
     if column.kind in ("numeric", "boolean"):
-        return column.values
+        values: Array = column.values
+        return values
     if column.kind == "time":
         raise ColumnTypeError("is a time", column=column.name, rule="a time is no number",
                               fix=f"Use season({column.name}, period=\"1d\"), rw({column.name}) or ar({column.name}).")
@@ -70,11 +73,12 @@ def numeric(column: Column) -> NDArray[np.float64]:
                           rule="this place takes numbers", fix=f"Use the column as a common effect or in (1 | {column.name}).")
 
 
-def _log(values: Array, column: str) -> Array:
+def _log(values: Array, column: str, table: Table) -> Array:
     bad = np.flatnonzero(values <= 0)
     if bad.size:
-        raise ColumnTypeError(f"{bad.size} values at or below 0", column=column, value=values[bad[0]], rows=bad.tolist(),
-                              rule="log() needs positive values", fix="Drop the rows, add a constant beforehand, or leave log out.")
+        raise ColumnTypeError("has values at or below 0", column=column, value=shown(values[bad[0]]), rows=table.positions(bad),
+                              rule="log() needs positive values",
+                              fix="Drop the rows, add a constant beforehand, or leave log out.")
     return np.log(values)
 
 
