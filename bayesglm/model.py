@@ -113,7 +113,7 @@ def _observe(specification: Specification, units: Likelihood, values: Values) ->
     name = specification.roles.response
     observed = pm.Data(f"{name}_data", units.response, dims=units.dim)
     if units.dim == "obs":
-        model.register_rv(distribution, name, observed=observed, dims=units.dim)
+        model.register_rv(distribution, name, observed=observed, dims=(units.dim,))
         return
     frequency = pm.Data("frequency_data", units.frequency, dims=units.dim)
     pm.Potential("likelihood", (frequency * pm.logp(distribution, observed)).sum())
@@ -206,8 +206,8 @@ def _block(block: Block, basis: Basis, predictor: Predictor, priors: Mapping[str
     rows = levels if block.innovations[0] == len(block.levels) else f"{name}_innovation"
     if rows != levels:
         model.add_coord(rows, np.arange(block.innovations[0]))
-    z = pm.Normal(f"z_{name}", dims=(rows, effects))
-    x = pm.Deterministic(f"effect_{name}", block.state(z, theta), dims=(levels, effects))
+    z = pm.Normal(predictor.name(f"z_{block.name}"), dims=(rows, effects))
+    x = pm.Deterministic(predictor.name(f"effect_{block.name}"), block.state(z, theta), dims=(levels, effects))
     values = pm.Data(f"{name}_values", basis.values, dims=("pattern", effects))
     if len(block.levels) == 1:
         return values @ x[0]

@@ -17,6 +17,7 @@ import pytensor.tensor as pt
 from numpy.typing import NDArray
 from pymc.pytensorf import join_nonshared_inputs
 from pytensor.graph.replace import vectorize_graph
+from pytensor.tensor.type import TensorType
 
 Array = NDArray[np.float64]
 # An evaluation longer than this is worth half a second of compiling to run without Python's lock, so that chains share cores.
@@ -84,7 +85,7 @@ def compile_density(model: pm.Model) -> Density:
     model : pm.Model
         Continuous free variables only.
     """
-    shapes = _shapes(model)
+    shapes = unconstrained_shapes(model)
     zeros = {name: np.zeros(shape) for name, shape in shapes.items()}
     (total,), flat = join_nonshared_inputs(zeros, [model.logp()], model.value_vars)
     function = pytensor.function([flat], [total, pytensor.grad(total, flat)])
@@ -98,7 +99,7 @@ def compile_density(model: pm.Model) -> Density:
     )
 
 
-def _shapes(model: pm.Model) -> dict[str, tuple[int, ...]]:
+def unconstrained_shapes(model: pm.Model) -> dict[str, tuple[int, ...]]:
     """Shapes of the unconstrained variables, from the dims rather than from an initial point, which would compile a scan."""
     points = {}
     for variable in model.free_RVs:
@@ -125,7 +126,7 @@ def _transformed_shape(transform: Any, variable: Any, static: tuple[int, ...]) -
 def _compile_expand(model: pm.Model) -> tuple[Callable[..., list[Array]], tuple[str, ...]]:
     values = model.value_vars
     outputs = [each for each in model.unobserved_value_vars if not each.name.endswith("__")]
-    stacked = [pt.tensor(value.name, dtype=value.dtype, shape=(None, *value.type.shape)) for value in values]
+    stacked = [TensorType(value.dtype, (None, *value.type.shape))(name=value.name) for value in values]
     graph = vectorize_graph(outputs, dict(zip(values, stacked, strict=True)))
     function = pytensor.function(stacked, graph, on_unused_input="ignore")
     return function, tuple(each.name for each in outputs)
