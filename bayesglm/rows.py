@@ -21,6 +21,7 @@ Groups = Literal["conditional", "population", "typical"]
 NODES, NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(21)
 NODE_WEIGHTS = NODE_WEIGHTS / NODE_WEIGHTS.sum()
 CHUNK_NUMBERS = 2**22  # draws times rows held at once
+CHUNK_ROWS = 64  # chunks are whole multiples of this many rows, each of which has random numbers of its own
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,7 +125,7 @@ def states(
     groups : {"conditional", "population", "typical"}
         Known group effects, integrated over their distribution, or set to 0.
     rng : numpy.random.Generator
-        For levels that the fit has not seen.
+        For levels that the fit has not seen; each block draws from a child of it.
     fresh : bool
         With "population": draw new effects for every level instead of integrating, for predictive draws.
     """
@@ -132,7 +133,7 @@ def states(
     intercept = fitted.stacked(predictor.name("Intercept"))[which] if predictor.intercept else zero
     beta = fitted.stacked(predictor.name("beta"))[which] if predictor.coef else np.zeros((len(which), 0))
     blocks, covariances = [], []
-    for block, basis in zip(predictor.blocks, coded.bases, strict=True):
+    for block, basis, own in zip(predictor.blocks, coded.bases, rng.spawn(len(predictor.blocks)), strict=True):
         theta = {each.key: fitted.stacked(predictor.name(each.name))[which] for each in block.hyperparameters}
         is_group = block.role == "group"
         if is_group and groups == "typical":
@@ -141,7 +142,7 @@ def states(
             assert block.covariance is not None  # the contract of a group block
             x, covariance = None, block.covariance(theta)
         else:
-            x = _extended(fitted, predictor, block, basis, theta, which, rng, redraw=is_group and groups == "population")
+            x = _extended(fitted, predictor, block, basis, theta, which, own, redraw=is_group and groups == "population")
             covariance = None
         blocks.append(x)
         covariances.append(covariance)
@@ -195,6 +196,8 @@ def parameters(
     specification = fitted.specification
     links = {each.parameter: LINKS[each.link] for each in specification.predictors}
     exposure = None if rows.exposure is None else rows.exposure[..., take]
+    if exposure is not None:  # a row without exposure records nothing; `predict` says 0 for it, whatever stands here
+        exposure = np.where(exposure > 0, exposure, 1.0)
     values = {}
     for parameter in specification.family.parameters:
         name = parameter.name
@@ -208,13 +211,13 @@ def parameters(
 
 
 def chunks(size: int, samples: int) -> Iterator[NDArray[np.intp]]:
-    """Yield row numbers in pieces of a size that depends on the number of draws alone.
+    """Yield row numbers in pieces of whole multiples of ``CHUNK_ROWS`` rows.
 
     Examples
     --------
-    >>> [len(piece) for piece in chunks(5, 2**21)]
-    [2, 2, 1]
+    >>> [len(piece) for piece in chunks(300, 2**15)]
+    [128, 128, 44]
     """
-    step = max(1, CHUNK_NUMBERS // max(samples, 1))
+    step = CHUNK_ROWS * max(1, CHUNK_NUMBERS // max(samples, 1) // CHUNK_ROWS)
     for begin in range(0, size, step):
         yield np.arange(begin, min(begin + step, size))
