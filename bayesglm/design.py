@@ -20,7 +20,7 @@ from bayesglm.formula import Call, Formula, Signature
 from bayesglm.registry import discover
 from bayesglm.terms.identified import check_identified
 from bayesglm.terms.scalar import code_scalar, learn_scalar
-from bayesglm.terms.term import Array, Basis, Block, Coded, Context, State, Term
+from bayesglm.terms.term import Array, Basis, Block, Coded, Context, Node, State, Term
 
 
 def terms() -> Mapping[str, Term]:
@@ -177,7 +177,7 @@ def learn_predictor(formula: Formula, patterns: Patterns, *, parameter: str, pre
         A constant or collinear common column.
     """
     context = Context(patterns.counts, formula.intercept, formula.terms)
-    nodes = [("product", node) for node in formula.terms]
+    nodes: list[tuple[str, Node]] = [("product", node) for node in formula.terms]
     nodes += [(_structured(node), node) for node in formula.structured]
     nodes += [("group", node) for node in formula.groups]
     pieces = tuple(Piece(kind, str(node), terms()[kind].learn(node, patterns.table, context)) for kind, node in nodes)

@@ -158,7 +158,8 @@ class Model:
         xarray.DataTree
             Groups ``prior`` and ``prior_predictive``, dims chain, draw and obs.
         """
-        return pm.sample_prior_predictive(draws=draws, model=self.pymc, random_seed=check_seed(seed))
+        tree: xr.DataTree = pm.sample_prior_predictive(draws=draws, model=self.pymc, random_seed=check_seed(seed))
+        return tree
 
     def fit(
         self, engine: str | Engine = "nuts", *, seed: int | None = None, progress: bool | None = None, **settings: Any,

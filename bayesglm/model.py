@@ -133,7 +133,7 @@ def _values(
             current = specification.priors.constants[parameter.name].scalar(parameter.name)
         if parameter.exposed and exposure is not None:
             current = current * exposure
-        if parameter.scales_with_exposure and specification.exposure_median is not None:
+        if parameter.scales_with_exposure and specification.exposure_median is not None and exposure is not None:
             current = current * (exposure / np.float64(specification.exposure_median))
         value[parameter.name] = current
     return Values(value, {name: eta[index] for name, eta in etas.items()}, links, trials)
@@ -181,7 +181,7 @@ def _coefficients(predictor: Predictor, priors: PredictorPriors) -> TensorVariab
     by_kind: dict[object, list[int]] = {}
     for j, prior in enumerate(priors.coef):
         by_kind.setdefault(prior if prior.joint else type(prior), []).append(j)
-    parts = []
+    parts: list[TensorVariable] = []
     for members in by_kind.values():
         one_kind = len(by_kind) == 1
         suffix = "" if one_kind else f"_{len(parts)}"

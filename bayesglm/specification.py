@@ -242,7 +242,8 @@ def intercept_default(
     """Return Normal(link(mean response / mean exposure), 2.5) for the mean, the family's own elsewhere."""
     if parameter.intercept_prior is not None:
         return parameter.intercept_prior
-    centre = float(parameter.link(predictor.link).forward(np.float64(mean_response(observations, family, parameter))))
+    mean = np.array([mean_response(observations, family, parameter)])
+    centre = float(parameter.link(predictor.link).forward(mean)[0])
     return Normal(centre, INTERCEPT_SD * unit)
 
 

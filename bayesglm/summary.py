@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -92,7 +93,8 @@ def _hyperparameter_lines(predictor: Predictor) -> Iterator[Line]:
 def line_draws(fitted: Fitted, line: Line) -> Array:
     """Return the draws of one line, shape (chain, draw)."""
     values = fitted.draws["posterior"][line.variable].transpose("chain", "draw", ...).to_numpy()
-    draws = np.asarray(values[(..., *line.index)], dtype=np.float64)
+    where: tuple[Any, ...] = (slice(None), slice(None), *line.index)
+    draws = np.asarray(values[where], dtype=np.float64)
     return draws if line.convert is None else line.convert(draws)  # type: ignore[operator]
 
 

@@ -138,7 +138,8 @@ def to_datatree(density: Density, flat: Array, stats: dict[str, Array]) -> xr.Da
     """
     chains, draws = flat.shape[:2]
     expanded = density.expand(flat.reshape(chains * draws, -1))
-    variables, used = {}, set()
+    variables: dict[str, Any] = {}
+    used: set[str] = set()
     for name, values in expanded.items():
         dims = density.dims[name] or tuple(f"{name}_dim_{i}" for i in range(values.ndim - 1))
         used.update(dims)

@@ -87,7 +87,7 @@ def covariance(theta: Mapping[str, Array]) -> Array:
     """Return D R D, with the draws in front."""
     sd = np.asarray(theta["sd"])
     correlation = theta["cor"] if "cor" in theta else np.eye(sd.shape[-1])
-    return sd[..., :, None] * correlation * sd[..., None, :]
+    return np.asarray(sd[..., :, None] * correlation * sd[..., None, :], dtype=np.float64)
 
 
 def new_levels(rng: np.random.Generator, theta: Mapping[str, Array], draws: int, levels: int) -> Array:

@@ -51,7 +51,7 @@ def code_scalar(state: State, table: Table) -> Array:
         return numeric(table[state["column"]])
     values = code_scalar(state["inner"], table)
     if state["function"] == "scale":
-        return (values - state["mean"]) / state["sd"]
+        return (values - float(state["mean"])) / float(state["sd"])
     return _log(values, _column(state), table)
 
 
