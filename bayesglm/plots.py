@@ -53,10 +53,11 @@ def posterior_predictive_tree(fitted: Fitted, *, seed: int = 0, samples: int = S
     Examples
     --------
     >>> import bayesglm as bg
-    >>> model = bg.Model("failures ~ 1", bg.load_dataset("pump_failures"), family="poisson", exposure="hours")
-    >>> fit = model.fit(seed=1, draws=50, tune=200, progress=False)  # doctest: +SKIP
-    >>> posterior_predictive_tree(fit).posterior_predictive.sizes["obs"]  # doctest: +SKIP
-    10
+    >>> pumps = bg.load_dataset("pump_failures")
+    >>> model = bg.Model("failures ~ 1", pumps, family="poisson", exposure="operation_time")
+    >>> fit = model.fit(seed=1, draws=50, tune=200, progress=False)
+    >>> posterior_predictive_tree(fit, samples=100)["posterior_predictive"]["failures"].shape
+    (1, 100, 10)
     """
     units, name = units_of(fitted.data()), fitted.specification.roles.response
     most = max(FEWEST_SAMPLES, MOST_NUMBERS // max(units.size, 1))
@@ -262,6 +263,7 @@ def _forest(parts: Mapping[str, Array], level: float) -> PlotCollection:
     )
     names, axes = made.viz["figure"].item().axes
     names.set_xticks([])
+    names.spines["bottom"].set_visible(False)
     axes.axvline(0.0, color="0.6", linewidth=1.0, zorder=0)
     axes.set_xlabel(f"effect on the link scale (mean, {INNER:.0%} and {level:.0%})")
     return made
@@ -295,7 +297,7 @@ def trace(fitted: Fitted, *, names: Sequence[str] | None = None) -> PlotCollecti
     chosen = list(names) if names is not None else _worst(fitted, list(found))
     chains, draws = fitted.shape
     tree = xr.DataTree.from_dict({"posterior": xr.Dataset(
-        {name: (("chain", "draw"), found[name]) for name in chosen},
+        {name.replace("/", "\u2215"): (("chain", "draw"), found[name]) for name in chosen},  # a tree has no slash in a name
         {"chain": np.arange(chains), "draw": np.arange(draws)},
     )})
     return azp.plot_trace_dist(tree, backend="matplotlib", compact=True,

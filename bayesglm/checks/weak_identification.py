@@ -1,7 +1,8 @@
-"""Weak identification: whether the data can tell a zero probability from a dispersion.
+"""Weak identification: whether the data can tell zero inflation from a small mean and from spread.
 
-Both make zeros. Where counts are small, a larger zero probability and less spread fit as well as a smaller one and more
-spread, and the two wander together along a ridge. Predictions are then still sound, and neither of the two numbers is.
+All three make zeros. Where counts are small, a larger zero probability with a larger mean or with less spread fits as
+well as a smaller one, and they wander together along a ridge. Predictions are then still sound, and none of the
+parameters is.
 """
 
 from __future__ import annotations
@@ -16,53 +17,67 @@ from bayesglm.fitted import Fitted
 from bayesglm.rows import Array
 
 NAME = "weak_identification"
-MOST = 0.8
-WIDE = 0.6  # of the unit interval: a constant zero probability with a wider 90 % interval is hardly known
+TIED = 0.8  # rank correlation from which two parameters count as one
+RELATED, FACTOR = 0.5, 10.0  # or this correlation, with a dispersion whose 90 % interval spans such a factor
 
 
-def level_of(fitted: Fitted, parameter: Parameter) -> tuple[str, Array] | None:
-    """Return name and draws of a parameter's level: the constant, or the intercept of its formula."""
+def level_of(fitted: Fitted, parameter: Parameter) -> tuple[str, Array, bool] | None:
+    """Return name and draws of a parameter's level, and whether they are logs: the constant, or a formula's intercept."""
     for predictor in fitted.specification.predictors:
         if predictor.parameter == parameter.name:
-            name = predictor.name("Intercept")
-            return (name, fitted.stacked(name)) if predictor.intercept else None
-    return parameter.name, fitted.stacked(parameter.name)
+            centred = predictor.name("Intercept_centered")
+            name = centred if centred in fitted.draws["posterior"] else predictor.name("Intercept")
+            return (name, fitted.stacked(name), True) if predictor.intercept else None
+    return parameter.name, fitted.stacked(parameter.name), False
+
+
+def span(draws: Array, *, logs: bool) -> float:
+    """Return the factor between the ends of the 90 % interval."""
+    low, high = np.quantile(draws, [0.05, 0.95])
+    return float(np.exp(high - low) if logs else high / max(low, np.finfo(np.float64).tiny))
 
 
 def _run(fitted: Fitted, seed: int) -> CheckResult:
     del seed
     family = fitted.specification.family
-    zeros, dispersions = family.with_role("zero"), family.with_role("dispersion")
-    if not zeros or not dispersions:
-        return not_applicable(NAME, f"the {family.label} family has not both a zero probability and a dispersion")
-    first = [each for parameter in zeros if (each := level_of(fitted, parameter)) is not None]
-    second = [each for parameter in dispersions if (each := level_of(fitted, parameter)) is not None]
-    if not first or not second:
-        return not_applicable(NAME, "a formula without an intercept has no level to compare")
-    constants = {each.name for each in zeros}
-    lines = [
-        {"first": name, "second": other, "correlation": float(stats.spearmanr(draws, others).statistic),
-         "width": float(np.diff(np.quantile(draws, [0.05, 0.95]))[0]) if name in constants else np.nan}
-        for name, draws in first for other, others in second if np.ptp(draws) > 0 and np.ptp(others) > 0
-    ]
+    if not family.with_role("zero") or not family.with_role("dispersion"):
+        return not_applicable(NAME, f"the {family.label} family has no zero probability beside a dispersion")
+    lines = []
+    for parameter in family.with_role("zero"):
+        zero = level_of(fitted, parameter)
+        for role in ("dispersion", "mean"):
+            for other in family.with_role(role):
+                level = level_of(fitted, other)
+                if zero is None or level is None or np.ptp(zero[1]) == 0 or np.ptp(level[1]) == 0:
+                    continue
+                lines.append({
+                    "first": zero[0], "second": level[0],
+                    "correlation": float(stats.spearmanr(zero[1], level[1]).statistic),
+                    "span": span(level[1], logs=level[2]) if role == "dispersion" else np.nan,
+                })
     if not lines:
-        return not_applicable(NAME, "the draws do not vary")
-    table = pd.DataFrame(lines)
-    worst = table.iloc[int(table["correlation"].abs().to_numpy().argmax())]
+        return not_applicable(NAME, "there is no intercept or constant to compare, or its draws do not vary")
+    return _result(pd.DataFrame(lines))
+
+
+def _result(table: pd.DataFrame) -> CheckResult:
+    size, factor = table["correlation"].abs().to_numpy(), table["span"].to_numpy()
+    weak = (size > TIED) | ((size > RELATED) & (factor > FACTOR))
+    worst = table.iloc[int(np.argmax(np.where(weak, size + 1.0, size)))]
     finding = f"the posterior rank correlation of {worst['first']} and {worst['second']} is {worst['correlation']:.2f}"
-    wide = bool((table["width"] > WIDE).any())
-    if abs(worst["correlation"]) <= MOST and not wide:
+    if worst["span"] > FACTOR:
+        finding += f", and {worst['second']} is known to a factor of {worst['span']:.0f} only"
+    if not weak.any():
         return CheckResult(NAME, "pass", f"{finding}: the data tell them apart", "", table)
-    why = ("the data hardly tell them apart" if abs(worst["correlation"]) > MOST else
-           "the 90 % interval of the zero probability spans most of its range")
-    return CheckResult(NAME, "warn", f"inflation and k weakly identified: {finding}; {why}", _ADVICE, table)
+    return CheckResult(NAME, "warn", f"inflation and k weakly identified: {finding}", _ADVICE, table)
 
 
-_ADVICE = ("Read predictions and not these two parameters. Compare with the family without zero inflation and keep "
-           "the simpler one where it predicts as well, give an informative prior to one of the two, or collect "
-           "windows with larger means.")
+_ADVICE = ("Read predictions and not these parameters. Compare with the family without zero inflation and keep the "
+           "simpler "
+           "one where it predicts as well, give one of them an informative prior, or collect windows with larger "
+           "means.")
 
 MEMBER = Check(
-    name=NAME, question="Can the data tell zero inflation from dispersion?", run=_run,
+    name=NAME, question="Can the data tell zero inflation from a small mean and from spread?", run=_run,
     source="Hilbe (2011), Negative Binomial Regression, section 11.3",
 )

@@ -12,10 +12,11 @@ import xarray as xr
 import bayesglm as bg
 from bayesglm.checks.convergence import MEMBER, diagnostics
 from bayesglm.fitted import Fitted
+from tests.fits_by_hand import counts, made
 
 
 @pytest.fixture(scope="module")
-def good(made, counts) -> Fitted:
+def good() -> Fitted:
     """Independent draws of a model with correlated group effects, whose correlation has a constant diagonal."""
     model = bg.Model("y ~ x + (1 + x | zone)", counts(100), family="poisson")
     rng = np.random.default_rng(0)
@@ -131,7 +132,7 @@ def test_draws_that_are_not_finite_fail(good):
     assert found.table.loc[0, "problem"] == "not finite"
 
 
-def test_draws_that_do_not_move_fail(made, counts):
+def test_draws_that_do_not_move_fail():
     stuck = made(bg.Model("y ~ 1", counts(50), family="poisson"), {"Intercept": 1.0}, sd=0.0)
     assert MEMBER.run(stuck, 0).verdict == "fail"
 

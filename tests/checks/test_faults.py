@@ -12,6 +12,7 @@ import bayesglm as bg
 from bayesglm.checks.check import Check, CheckResult
 from bayesglm.fitted import Fitted
 from bayesglm.registry import discover
+from tests.fits_by_hand import counts, made
 
 CHECKS = discover("bayesglm.checks", Check)
 BAD = ("warn", "fail")
@@ -30,7 +31,7 @@ def negative_binomial_truth(k: float, mu: float = 5.0) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def sound(made, counts) -> Fitted:
+def sound() -> Fitted:
     """A Poisson model of Poisson counts with groups, a label and a time."""
     table = counts(400, seed=3)
     model = bg.Model("y ~ x + (1 | zone)", table, family="poisson", time="t", context=["zone"])
@@ -39,7 +40,7 @@ def sound(made, counts) -> Fitted:
 
 
 @pytest.fixture(scope="module")
-def inflated(made) -> Fitted:
+def inflated() -> Fitted:
     """A zero-inflated negative binomial whose two parts are drawn independently."""
     rng = np.random.default_rng(5)
     y = rng.poisson(8 * rng.gamma(3, 1 / 3, 500)) * (rng.uniform(size=500) > 0.3)
@@ -91,7 +92,7 @@ def test_checks_of_the_draws_need_no_data(sound, inflated):
 
 
 @pytest.fixture(scope="module")
-def overdispersed(made, counts) -> Fitted:
+def overdispersed() -> Fitted:
     return made(bg.Model("y ~ x", counts(400, k=2.0, mu=10.0, seed=2), family="poisson"), poisson_truth(10.0))
 
 
@@ -113,7 +114,7 @@ def test_zeros_that_spread_explains_are_not_called_inflated(overdispersed):
     assert "zero_inflated" not in found.advice
 
 
-def test_extra_zeros_are_called_and_the_family_is_named(made, counts):
+def test_extra_zeros_are_called_and_the_family_is_named():
     model = bg.Model("y ~ x", counts(400, zeros=0.2), family="poisson")
     found = answer("zeros", made(model, poisson_truth()))
     assert found.verdict == "fail"
@@ -124,7 +125,7 @@ def test_extra_zeros_are_called_and_the_family_is_named(made, counts):
     assert "zero_inflated_negative_binomial" in spread.advice
 
 
-def test_fewer_zeros_than_the_family_says(made, counts):
+def test_fewer_zeros_than_the_family_says():
     table = counts(800, mu=1.0)
     kept = table["y"] > 0
     model = bg.Model("y ~ x", {name: values[kept] for name, values in table.items()}, family="poisson")
@@ -133,7 +134,7 @@ def test_fewer_zeros_than_the_family_says(made, counts):
     assert "truncated" in found.advice
 
 
-def test_underdispersion(made):
+def test_underdispersion():
     rng = np.random.default_rng(2)
     model = bg.Model("y ~ 1", {"y": rng.binomial(20, 0.9, 400)}, family="poisson")
     found = answer("dispersion", made(model, {"Intercept": np.log(18.0)}))
@@ -141,7 +142,7 @@ def test_underdispersion(made):
     assert found.table["dispersion"][0] == "under"
 
 
-def test_a_group_that_the_formula_lacks(made, counts):
+def test_a_group_that_the_formula_lacks():
     table = counts(400)
     table["y"] = np.where(table["zone"] == "c", 2 * table["y"], table["y"])
     model = bg.Model("y ~ x", table, family="poisson", context=["zone"])
@@ -151,7 +152,7 @@ def test_a_group_that_the_formula_lacks(made, counts):
     assert "zone" in found.advice
 
 
-def test_rows_that_follow_each_other(made):
+def test_rows_that_follow_each_other():
     rng = np.random.default_rng(4)
     wave = np.convolve(rng.normal(size=320), np.ones(20) / np.sqrt(20), mode="valid")[:300]
     y = rng.poisson(np.exp(2.0 + 0.5 * wave))
@@ -161,7 +162,7 @@ def test_rows_that_follow_each_other(made):
     assert "ar1(t)" in found.advice
 
 
-def test_neighbours_in_time_are_those_of_their_own_series(made):
+def test_neighbours_in_time_are_those_of_their_own_series():
     rng = np.random.default_rng(4)
     level = np.repeat([1.0, 3.0], 100)
     table = {"y": rng.poisson(np.exp(level)), "t": np.tile(np.arange(100), 2), "host": np.repeat(["a", "b"], 100)}
@@ -181,7 +182,7 @@ def test_zero_probability_and_dispersion_on_a_ridge(inflated):
     assert "weakly identified" in found.finding
 
 
-def test_a_level_without_events(made, counts):
+def test_a_level_without_events():
     table = counts(200)
     table["y"] = np.where(table["zone"] == "d", 0, table["y"])
     model = bg.Model("y ~ x + zone", table, family="poisson")
@@ -190,7 +191,7 @@ def test_a_level_without_events(made, counts):
     assert found.table["coefficient"].tolist() == ["zone[d]"]
 
 
-def test_a_number_that_separates_events(made):
+def test_a_number_that_separates_events():
     x = np.linspace(-1, 1, 60)
     model = bg.Model("y ~ x", {"y": (x > 0.1).astype(float), "x": x}, family="bernoulli")
     found = answer("separation", made(model, {"Intercept": 0.0, "beta": [8.0]}))
@@ -201,7 +202,7 @@ def test_a_number_that_separates_events(made):
 
 
 @pytest.fixture(scope="module")
-def binary(made) -> Fitted:
+def binary() -> Fitted:
     rng = np.random.default_rng(1)
     x = rng.normal(size=300)
     y = (rng.uniform(size=300) < 1 / (1 + np.exp(-x))).astype(float)
@@ -210,7 +211,7 @@ def binary(made) -> Fitted:
 
 def test_one_trial_has_no_dispersion_and_no_zeros_of_its_own(binary):
     for name, why in (("dispersion", "one trial"), ("zeros", "no counts"), ("autocorrelation", "time"),
-                      ("by_group", "grouping"), ("weak_identification", "not both")):
+                      ("by_group", "grouping"), ("weak_identification", "no zero probability")):
         found = answer(name, binary)
         assert found.verdict == "not applicable", name
         assert why in found.finding
@@ -218,7 +219,7 @@ def test_one_trial_has_no_dispersion_and_no_zeros_of_its_own(binary):
     assert answer("predictive", binary).table["statistic"].tolist() == ["mean"]
 
 
-def test_categories_have_shares(made):
+def test_categories_have_shares():
     rng = np.random.default_rng(1)
     table = {"y": rng.choice(["ok", "slow", "failed"], 300, p=[0.2, 0.5, 0.3]),
              "zone": rng.choice(["a", "b"], 300)}
@@ -236,7 +237,7 @@ def test_categories_have_shares(made):
     assert answer("predictive", wrong).verdict == "fail"
 
 
-def test_continuous_responses(made):
+def test_continuous_responses():
     rng = np.random.default_rng(1)
     x = rng.normal(size=300)
     model = bg.Model("y ~ x", {"y": 2 + x + rng.normal(size=300), "x": x}, family="gaussian")
@@ -247,7 +248,7 @@ def test_continuous_responses(made):
     assert answer("dispersion", made(model, {"Intercept": 2.0, "beta": [1.0], "sigma": 0.6})).verdict == "fail"
 
 
-def test_zero_truncated_counts_have_no_zeros_to_judge(made):
+def test_zero_truncated_counts_have_no_zeros_to_judge():
     y = np.random.default_rng(1).poisson(2.0, 300)
     model = bg.Model("y ~ 1", {"y": y[y > 0]}, family="truncated_poisson")
     assert answer("zeros", made(model, {"Intercept": np.log(2.0)})).verdict == "not applicable"
@@ -256,7 +257,7 @@ def test_zero_truncated_counts_have_no_zeros_to_judge(made):
 # Weights and exposure.
 
 
-def test_a_weighted_row_stands_for_as_many_rows(made):
+def test_a_weighted_row_stands_for_as_many_rows():
     y = np.random.default_rng(1).poisson(3.0, 300)
     values, times = np.unique(y, return_counts=True)
     model = bg.Model("y ~ 1", {"y": values, "n": times}, family="poisson", weights="n")
@@ -269,7 +270,7 @@ def test_a_weighted_row_stands_for_as_many_rows(made):
     assert answer("dispersion", weighted).table["df"][0] == 300
 
 
-def test_rows_without_exposure_are_left_out(made):
+def test_rows_without_exposure_are_left_out():
     rng = np.random.default_rng(1)
     hours = np.r_[rng.uniform(1, 3, 200), np.zeros(200)]
     model = bg.Model("y ~ 1", {"y": rng.poisson(4 * hours), "hours": hours}, family="poisson", exposure="hours")

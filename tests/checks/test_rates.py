@@ -9,18 +9,19 @@ import bayesglm as bg
 from bayesglm.checks.check import Check
 from bayesglm.checks.zeros import zeros_from_spread
 from bayesglm.registry import discover
+from tests.fits_by_hand import counts, made
 
 CHECKS = discover("bayesglm.checks", Check)
 REPEATS = 100
 
 
-def rate(name: str, models, truth, made, *, bad: tuple[str, ...] = ("warn", "fail"), seeds=range(REPEATS)) -> float:
+def rate(name: str, models, truth, *, bad: tuple[str, ...] = ("warn", "fail"), seeds=range(REPEATS)) -> float:
     """Return how often a check answers badly."""
     return float(np.mean([CHECKS[name].run(made(models(seed), truth, seed=seed), seed).verdict in bad
                           for seed in seeds]))
 
 
-def poisson(counts, family="poisson", **options):
+def poisson(family="poisson", **options):
     return lambda seed: bg.Model("y ~ x", counts(500, seed=seed, **options), family=family, context=["zone"])
 
 
@@ -43,33 +44,33 @@ def test_spread_explains_the_zeros_of_spread_counts():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["predictive", "by_group", "zeros", "dispersion"])
-def test_the_correct_model_is_left_alone(name, made, counts):
+def test_the_correct_model_is_left_alone(name):
     truth = {"Intercept": np.log(5.0), "beta": [0.3]}
-    assert rate(name, poisson(counts), truth, made) < 0.10
+    assert rate(name, poisson(), truth) < 0.10
 
 
 @pytest.mark.slow
-def test_spread_counts_are_not_called_inflated(made, counts):
+def test_spread_counts_are_not_called_inflated():
     truth = {"Intercept": np.log(5.0), "beta": [0.3], "concentration": 0.5}
-    assert rate("zeros", poisson(counts, "negative_binomial", k=0.5), truth, made) < 0.10
+    assert rate("zeros", poisson("negative_binomial", k=0.5), truth) < 0.10
 
 
 @pytest.mark.slow
-def test_a_fifth_of_extra_zeros_is_called(made, counts):
+def test_a_fifth_of_extra_zeros_is_called():
     truth = {"Intercept": np.log(4.0), "beta": [0.3]}
-    assert rate("zeros", poisson(counts, zeros=0.2), truth, made) > 0.90
+    assert rate("zeros", poisson(zeros=0.2), truth) > 0.90
     spread = {**truth, "concentration": 4.0}
-    assert rate("zeros", poisson(counts, "negative_binomial", zeros=0.2), spread, made) > 0.90
+    assert rate("zeros", poisson("negative_binomial", zeros=0.2), spread) > 0.90
 
 
 @pytest.mark.slow
-def test_a_wrong_family_is_found(made, counts):
+def test_a_wrong_family_is_found():
     truth = {"Intercept": np.log(5.0), "beta": [0.3]}
-    assert rate("predictive", poisson(counts, k=2.0), truth, made) > 0.95
+    assert rate("predictive", poisson(k=2.0), truth) > 0.95
 
 
 @pytest.mark.slow
-def test_the_dispersion_statistic_has_its_value(made):
+def test_the_dispersion_statistic_has_its_value():
     def ratio(seed: int, k: float, family: str) -> float:
         rng = np.random.default_rng(seed)
         y = rng.negative_binomial(k, k / (k + 10.0), 2000)

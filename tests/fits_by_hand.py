@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pytest
 import xarray as xr
 
 import bayesglm as bg
@@ -56,25 +55,10 @@ def made(model: bg.Model, truth: Mapping[str, Any], *, sd: float = 0.02, seed: i
     )
 
 
-Make = Callable[..., Fitted]
-
-
-@pytest.fixture(scope="session", name="made")
-def made_fixture() -> Make:
-    """Give `made`."""
-    return made
-
-
-@pytest.fixture(scope="session")
-def counts() -> Callable[..., dict[str, Any]]:
-    """Give a maker of tables of counts with a covariate, groups and exposure."""
-    def table(
-        rows: int = 400, *, k: float = np.inf, zeros: float = 0.0, mu: float = 5.0, seed: int = 1,
-    ) -> dict[str, Any]:
-        rng = np.random.default_rng(seed)
-        x = rng.normal(size=rows)
-        mean = mu * np.exp(0.3 * x) * (rng.gamma(k, 1 / k, rows) if np.isfinite(k) else 1.0)
-        y = rng.poisson(mean) * (rng.uniform(size=rows) >= zeros)
-        return {"y": y, "x": x, "zone": np.array(["a", "b", "c", "d"])[rng.integers(0, 4, rows)], "t": np.arange(rows)}
-
-    return table
+def counts(rows: int = 400, *, k: float = np.inf, zeros: float = 0.0, mu: float = 5.0, seed: int = 1) -> dict[str, Any]:
+    """Return counts with the mean mu exp(0.3 x), concentration k and a share of extra zeros, with zones and times."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=rows)
+    mean = mu * np.exp(0.3 * x) * (rng.gamma(k, 1 / k, rows) if np.isfinite(k) else 1.0)
+    y = rng.poisson(mean) * (rng.uniform(size=rows) >= zeros)
+    return {"y": y, "x": x, "zone": np.array(["a", "b", "c", "d"])[rng.integers(0, 4, rows)], "t": np.arange(rows)}
