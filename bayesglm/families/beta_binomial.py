@@ -13,7 +13,7 @@ from pytensor.tensor.variable import TensorVariable
 from bayesglm.families.binomial import PROBABILITY, draw_successes, log_choose, required, successes_support
 from bayesglm.families.counts import SMALLEST
 from bayesglm.families.family import Array, Family, Numbers, Parameter
-from bayesglm.families.gamma_ratio import log_rising
+from bayesglm.families.gamma_ratio import log_rising, log_rising_numbers
 from bayesglm.families.likelihood import at_least, likelihood
 from bayesglm.priors import HalfStudentT, Normal
 
@@ -57,7 +57,8 @@ def _draw(rng: np.random.Generator, p: Numbers, trials: Array | None) -> Array:
 
 def _zero(p: Numbers, trials: Array | None) -> Array:
     _, beta = _shapes(p)
-    return np.exp(log_rising(beta, required(trials), np) - log_rising(p["phi"], required(trials), np))
+    zero: Array = np.exp(log_rising_numbers(beta, required(trials)) - log_rising_numbers(p["phi"], required(trials)))
+    return zero
 
 
 MEMBER = Family(

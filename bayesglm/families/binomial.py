@@ -49,7 +49,8 @@ def draw_successes(rng: np.random.Generator, n: Array, p: Array) -> Array:
     return rng.binomial(np.asarray(n, dtype=np.int64), p).astype(np.float64)
 
 
-def _zero(p: Numbers, trials: Array | None) -> Array:
+def none_of(p: Numbers, trials: Array | None) -> Array:
+    """Return P(no success)."""
     with np.errstate(divide="ignore"):
         return np.exp(required(trials) * np.log1p(-p["p"]))
 
@@ -60,13 +61,14 @@ MEMBER = Family(
     parameters=(PROBABILITY,),
     support=successes_support("binomial"),
     likelihood=lambda p: likelihood(
-        "Binomial", binomial_log_mass, lambda log_p, log_q, n, size: pm.Binomial.dist(n=n.astype("int64"), p=pt.exp(log_p), size=size),
+        "Binomial", binomial_log_mass,
+        lambda log_p, log_q, n, size: pm.Binomial.dist(n=n.astype("int64"), p=pt.exp(log_p), size=size),
         p.log_probability("p"), p.log_complement("p"), p.trials,
     ),
     mean=lambda p, trials: required(trials) * p["p"],
     variance=lambda p, trials: required(trials) * p["p"] * (1.0 - p["p"]),
     draw=lambda rng, p, trials: draw_successes(rng, required(trials), p["p"]),
-    zero=_zero,
+    zero=none_of,
     trials=True,
     proportional=True,
     source="McCullagh and Nelder (1989), Generalized Linear Models, chapter 4",

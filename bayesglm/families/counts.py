@@ -33,7 +33,7 @@ CONCENTRATION = Parameter(
 # NumPy's Poisson sampler takes no larger mean; there a normal is the same to its last digit.
 LARGEST_POISSON_MEAN = 1e15
 # Means are held between these where a formula divides or squares them.
-SMALLEST, LARGEST = 1e-300, 1e150
+SMALLEST, LARGEST = 1e-200, 1e150
 
 T = TypeVar("T")
 
@@ -116,7 +116,7 @@ def draw_poisson(rng: np.random.Generator, mean: Array) -> Array:
 
 
 def poisson_log_mass(y: TensorVariable, mu: TensorVariable) -> TensorVariable:
-    """y log mu - mu - log y!"""
+    """Return y log mu - mu - log y!, PyTensor."""
     return y * pt.log(at_least(mu)) - mu - pt.gammaln(y + 1.0)
 
 
@@ -146,7 +146,7 @@ POISSON = CountLaw(
 
 
 def negative_binomial_log_mass(y: TensorVariable, mu: TensorVariable, k: TensorVariable) -> TensorVariable:
-    """log[Gamma(y + k) / (Gamma(k) y!)] + y log(mu / (mu + k)) + k log(k / (mu + k))."""
+    """Return log[Gamma(y + k) / (Gamma(k) y!)] + y log(mu / (mu + k)) + k log(k / (mu + k)), PyTensor."""
     mean = at_least(mu)
     return log_rising(k, y) - pt.gammaln(y + 1.0) - y * pt.log1p(k / mean) - k * pt.log1p(mean / k)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytensor.tensor as pt
 
-from bayesglm.families.counts import COUNT_MEAN, NEGATIVE_BINOMIAL, SMALLEST
+from bayesglm.families.counts import COUNT_MEAN, LARGEST, NEGATIVE_BINOMIAL, SMALLEST
 from bayesglm.families.family import Family, Parameter, count_support
 from bayesglm.families.likelihood import at_least, likelihood
 from bayesglm.priors import HalfStudentT, Normal
@@ -29,7 +29,7 @@ MEMBER = Family(
     ),
     mean=lambda p, trials: p["mu"] + 0.0 * p["delta"],
     variance=lambda p, trials: p["mu"] * (1.0 + p["delta"]),
-    draw=lambda rng, p, trials: NEGATIVE_BINOMIAL.draw(rng, p["mu"], np.maximum(p["mu"], SMALLEST) / p["delta"]),
+    draw=lambda rng, p, trials: NEGATIVE_BINOMIAL.draw(rng, p["mu"], np.clip(p["mu"], SMALLEST, LARGEST) / p["delta"]),
     zero=lambda p, trials: np.exp(-p["mu"] * (np.log1p(p["delta"]) / p["delta"])),
     exposure=True,
     proportional=True,

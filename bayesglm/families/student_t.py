@@ -6,15 +6,30 @@ from dataclasses import replace
 
 import numpy as np
 import pymc as pm
+import pytensor.tensor as pt
+from pytensor.tensor.variable import TensorVariable
 
 from bayesglm.families.family import Array, Family, Numbers, Parameter, Support
+from bayesglm.families.gamma_ratio import log_rising
 from bayesglm.families.gaussian import LOCATION, SIGMA
+from bayesglm.families.likelihood import likelihood
 from bayesglm.priors import Gamma, Normal
 
 NU = Parameter(
     "nu", "other", ("log",), "degrees of freedom nu: small means heavy tails, above about 30 it is nearly Gaussian",
     prior=Gamma(alpha=2.0, beta=0.1), intercept_prior=Normal(mu=2.5, sigma=1.0), prefix="nu_",
 )
+
+
+def _log_density(y: TensorVariable, mu: TensorVariable, sigma: TensorVariable, nu: TensorVariable) -> TensorVariable:
+    """Log density with the ratio of gamma functions in a form that holds for any nu."""
+    z = (y - mu) / sigma
+    constant = log_rising(0.5 * nu, np.float64(0.5)) - 0.5 * pt.log(np.pi * nu) - pt.log(sigma)
+    return constant - 0.5 * (nu + 1.0) * pt.log1p(z * z / nu)
+
+
+def _random(mu: TensorVariable, sigma: TensorVariable, nu: TensorVariable, size: TensorVariable) -> TensorVariable:
+    return pm.StudentT.dist(nu=nu, mu=mu, sigma=sigma, size=size)
 
 
 def _variance(p: Numbers, trials: Array | None) -> Array:  # noqa: ARG001
@@ -32,7 +47,7 @@ MEMBER = Family(
         NU,
     ),
     support=Support("real", "a student_t response can be any number", lambda values: (), discrete=False, lower=-np.inf),
-    likelihood=lambda p: pm.StudentT.dist(nu=p["nu"], mu=p["mu"], sigma=p["sigma"]),
+    likelihood=lambda p: likelihood("StudentT", _log_density, _random, p["mu"], p["sigma"], p["nu"]),
     mean=lambda p, trials: p["mu"] + 0.0 * (p["sigma"] + p["nu"]),
     variance=_variance,
     draw=lambda rng, p, trials: p["mu"] + p["sigma"] * rng.standard_t(p["nu"] + 0.0 * (np.clip(p["mu"], -1, 1) + p["sigma"])),

@@ -1,4 +1,4 @@
-"""Truncated negative binomial counts: counts below ``lower`` or above ``upper`` were never recorded; zero-truncated without options."""
+"""Truncated negative binomial counts: what lies below ``lower`` or above ``upper`` was never recorded."""
 
 from __future__ import annotations
 

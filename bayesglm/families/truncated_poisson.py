@@ -1,4 +1,4 @@
-"""Truncated Poisson counts: counts below ``lower`` or above ``upper`` were never recorded; zero-truncated without options."""
+"""Truncated Poisson counts: what lies below ``lower`` or above ``upper`` was never recorded."""
 
 from __future__ import annotations
 

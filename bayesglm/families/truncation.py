@@ -27,7 +27,7 @@ from bayesglm.families.counts import COUNT_MEAN, LARGEST, SMALLEST, CountLaw
 from bayesglm.families.family import Array, Family, Values, count_support
 from bayesglm.families.likelihood import likelihood
 
-# Kept probabilities below this have lost their digits; what is left of the law is geometric from the nearer limit.
+# Kept probabilities below this have lost their digits; the law is then built up from the limit nearer to the mean.
 LOST = 1e-280
 # The log of the kept probability is a sum over its counts; more counts than this make every evaluation too slow.
 MOST_COUNTS = 10_000
@@ -108,11 +108,11 @@ def log_kept(law: CountLaw, lower: int, upper: int | None, mu: TensorVariable, *
         return _log_sum(law, np.arange(lower, upper + 1.0), mu, *rest)
     cut = law.log_zero(mu, *rest)
     if lower == 1:
-        return pt.log1mexp(cut)
+        return pt.log(-pt.expm1(cut))  # log1mexp has a second derivative of inf / inf far out
     cut = _log_sum(law, np.arange(float(lower)), mu, *rest)
     # The tail falls off at least as fast as a geometric one once it holds less than a millionth: so many terms hold all of it.
     tail = _log_sum(law, np.arange(lower, 5 * lower + 64.0), mu, *rest)
-    return pt.switch(cut < NEARLY_ONE, pt.log1mexp(pt.minimum(cut, NEARLY_ONE)), tail)
+    return pt.switch(cut < NEARLY_ONE, pt.log(-pt.expm1(pt.minimum(cut, NEARLY_ONE))), tail)
 
 
 def _log_sum(law: CountLaw, counts: NDArray[np.float64], mu: TensorVariable, *rest: TensorVariable) -> TensorVariable:
@@ -139,7 +139,7 @@ def _likelihood(law: CountLaw, lower: int, upper: int | None, values: Values) ->
 def kept(law: CountLaw, lower: int, upper: int | None, mu: Array, *rest: Array) -> Array:
     """Return S in NumPy, from the tail that has the digits."""
     high: Array | float = 0.0 if upper is None else law.from_on(special, upper + 1, mu, *rest)
-    between: Array = (law.from_on(special, lower, mu, *rest) if lower else 1.0) - high
+    between = np.asarray((law.from_on(special, lower, mu, *rest) if lower else 1.0) - high)
     if upper is None:
         return between
     under = law.below(special, lower, mu, *rest) if lower else 0.0
@@ -156,33 +156,44 @@ def moments(law: CountLaw, lower: int, upper: int | None, mu: Array, *rest: Arra
     >>> mean.round(3).tolist(), variance.round(3).tolist()
     ([1.0, 1.0, 2.313], [0.0, 0.0, 1.589])
     """
-    of = tuple(np.broadcast_arrays(np.clip(mu, SMALLEST, LARGEST), *rest))
-    total = kept(law, lower, upper, *of)
-    found = np.where(total > LOST, total, 1.0)
-    a = lower * np.exp(law.log_pmf(np.float64(lower), *of)) / found
-    b = 0.0 if upper is None else (upper + 1.0) * np.exp(law.log_pmf(upper + 1.0, *of)) / found
-    odds = law.odds(*of)
+    of = _bounded(mu, *rest)
+    total, odds, above = kept(law, lower, upper, *of), law.odds(*of), np.inf if upper is None else float(upper)
+    far = (total <= LOST) | (of[0] > above)
+    total = np.where(far, 1.0, total)
+    a = lower * np.exp(law.log_pmf(np.float64(lower), *of)) / total
+    b = 0.0 if upper is None else (upper + 1.0) * np.exp(law.log_pmf(upper + 1.0, *of)) / total
     mean = of[0] + (1.0 + odds) * (a - b)
-    above = np.inf if upper is None else float(upper)
     last = 0.0 if upper is None else b * (above + 1.0 - mean)
     variance = (1.0 + odds) * (of[0] + odds * (a - b) + a * (lower - mean) - last)
-    edge, spread = _edge(law, lower, upper, *of)
-    lost = total <= LOST
-    mean = np.where(lost, edge, np.clip(mean, lower, above))
-    return mean, np.where(lost, spread, np.maximum(variance, 0.0))
+    if far.any():
+        y, weight = _from_edge(law, lower, upper, *(each[far] for each in of))
+        mean[far] = (y * weight).sum(0)
+        variance[far] = ((y - mean[far]) ** 2 * weight).sum(0)
+    shape = np.broadcast_shapes(np.shape(mu), *map(np.shape, rest))
+    return np.clip(mean, lower, above).reshape(shape), np.maximum(variance, 0.0).reshape(shape)
 
 
-def _edge(law: CountLaw, lower: int, upper: int | None, *of: Array) -> tuple[Array, Array]:
-    """Return mean and variance far outside the limits: geometric from the nearer one, with the ratio of the masses there."""
-    with np.errstate(divide="ignore", over="ignore"):
-        up = np.minimum(law.ratio(float(lower), *of), 0.5)
-        down = up if upper is None else np.minimum(1.0 / law.ratio(upper - 1.0, *of), 1.0 - 1e-12)
+def _bounded(mu: Array, *rest: Array) -> tuple[Array, ...]:
+    return tuple(np.broadcast_arrays(np.atleast_1d(np.clip(mu, SMALLEST, LARGEST)), *rest))
+
+
+def _from_edge(law: CountLaw, lower: int, upper: int | None, *of: Array) -> tuple[Array, Array]:
+    """Return counts and their probabilities from the limit nearer to the mean, until they vanish: along a new first axis.
+
+    For means outside the limits, where the closed forms divide 0 by 0 or cancel.
+    """
     high = np.zeros(of[0].shape, dtype=bool) if upper is None else of[0] > upper
-    ratio = np.where(high, down, up)
-    step = ratio / (1.0 - ratio)
-    most = np.inf if upper is None else float(upper - lower)
-    at = np.float64(lower if upper is None else upper)
-    return np.where(high, at - np.minimum(step, most), lower + np.minimum(step, most)), step * (1.0 + step)
+    top = float(lower if upper is None else upper)
+    weights, most = [np.ones(of[0].shape)], np.ones(of[0].shape)
+    for step in range(1, MOST_COUNTS if upper is None else upper - lower + 1):
+        up, down = law.ratio(lower + step - 1.0, *of), law.ratio(np.where(high, top - step, top), *of)
+        weights.append(weights[-1] * np.where(high, 1.0 / np.maximum(down, SMALLEST), up))
+        most = np.maximum(most, weights[-1])
+        if (weights[-1] < 1e-18 * most).all():
+            break
+    weight = np.array(weights)
+    steps = np.arange(float(len(weights))).reshape(-1, *[1] * of[0].ndim)
+    return np.where(high, top - steps, lower + steps), weight / weight.sum(0)
 
 
 def _zero(law: CountLaw, lower: int, upper: int | None, *of: Array) -> Array:
@@ -194,7 +205,10 @@ def _zero(law: CountLaw, lower: int, upper: int | None, *of: Array) -> Array:
 def random_kept(
     law: CountLaw, lower: int, upper: int | None, *of: TensorVariable, size: TensorVariable,
 ) -> TensorVariable:
-    """Return PyMC draws between the limits, one uniform number each and no rejection."""
+    """Return PyMC draws between the limits, one uniform number each and no rejection.
+
+    Where the kept probability rounds to 0, the limit nearer to the mean.
+    """
     share = pm.Uniform.dist(pt.zeros_like(sum(of)), np.float64(1.0), size=size)
     if upper is not None:
         return _bisect(pt, pt, law, lower, upper, share, *of).astype("int64")
@@ -204,12 +218,22 @@ def random_kept(
 
 def draw(rng: np.random.Generator, law: CountLaw, lower: int, upper: int | None, mu: Array, *rest: Array) -> Array:
     """Draw between the limits in NumPy, one uniform number each and no rejection."""
-    of = tuple(np.broadcast_arrays(np.clip(mu, SMALLEST, LARGEST), *rest))
+    shape = np.broadcast_shapes(np.shape(mu), *map(np.shape, rest))
+    return _draw(rng, law, lower, upper, *_bounded(mu, *rest)).reshape(shape)
+
+
+def _draw(rng: np.random.Generator, law: CountLaw, lower: int, upper: int | None, *of: Array) -> Array:
     share = rng.uniform(size=of[0].shape)
-    if upper is not None:
-        return _bisect(np, special, law, lower, upper, share, *of)
-    mean, *others = law.rest(special, share, lower, *of)
-    return lower + law.draw(rng, np.maximum(mean, 0.0), *others)
+    if upper is None:
+        mean, *others = law.rest(special, share, lower, *of)
+        return lower + law.draw(rng, np.maximum(mean, 0.0), *others)
+    draws: Array = _bisect(np, special, law, lower, upper, share, *of)
+    lost = kept(law, lower, upper, *of) <= LOST
+    if lost.any():
+        y, weight = _from_edge(law, lower, upper, *(each[lost] for each in of))
+        reached = np.argmax(np.cumsum(weight, axis=0) > share[lost] * (1.0 - 1e-12), axis=0)
+        draws[lost] = np.take_along_axis(np.broadcast_to(y, weight.shape), reached[None], axis=0)[0]
+    return draws
 
 
 def _bisect(xp: Any, side: Any, law: CountLaw, lower: int, upper: int, share: Any, *of: Any) -> Any:
@@ -224,4 +248,4 @@ def _bisect(xp: Any, side: Any, law: CountLaw, lower: int, upper: int, share: An
         reached = xp.where(rare, law.from_on(side, middle + 1.0, *of) <= from_high,
                            law.below(side, middle + 1.0, *of) > from_low)
         low, high = xp.where(reached, low, middle), xp.where(reached, middle, high)
-    return high
+    return xp.maximum(high, float(lower))

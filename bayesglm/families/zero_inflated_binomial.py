@@ -8,7 +8,7 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from bayesglm.families import binomial
-from bayesglm.families.binomial import PROBABILITY, binomial_log_mass, required, successes_support
+from bayesglm.families.binomial import PROBABILITY, binomial_log_mass, none_of, required, successes_support
 from bayesglm.families.family import Array, Family, Numbers
 from bayesglm.families.likelihood import likelihood
 from bayesglm.families.zeros import STRUCTURAL_ZERO, log_with_zeros, mixed_variance
@@ -23,7 +23,7 @@ def _log_mass(
 
 
 def _random(
-    logit: TensorVariable, log_p: TensorVariable, log_q: TensorVariable, n: TensorVariable, size: TensorVariable,
+    logit: TensorVariable, log_p: TensorVariable, log_q: TensorVariable, n: TensorVariable, size: TensorVariable,  # noqa: ARG001
 ) -> TensorVariable:
     each = pt.zeros_like(logit + log_p + n)
     some = pm.Bernoulli.dist(p=pt.sigmoid(-logit) + each, size=size)
@@ -48,7 +48,7 @@ MEMBER = Family(
     mean=lambda p, trials: (1.0 - p["zero_probability"]) * PLAIN.mean(p, trials),
     variance=lambda p, trials: mixed_variance(p["zero_probability"], PLAIN.mean(p, trials), PLAIN.variance(p, trials)),
     draw=_draw,
-    zero=lambda p, trials: p["zero_probability"] + (1.0 - p["zero_probability"]) * PLAIN.zero(p, trials),
+    zero=lambda p, trials: p["zero_probability"] + (1.0 - p["zero_probability"]) * none_of(p, trials),
     trials=True,
     proportional=True,
     source="Hall (2000), Biometrics 56, 1030",

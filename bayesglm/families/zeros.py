@@ -38,7 +38,8 @@ def log_with_zeros(
 
 def mixed_variance(zero: Array, mean: Array, variance: Array) -> Array:
     """Return the variance of a response that is 0 with a probability and else has this mean and variance."""
-    return (1.0 - zero) * (variance + zero * np.minimum(mean, LARGEST) ** 2)
+    mixed: Array = (1.0 - zero) * (variance + zero * np.minimum(mean, LARGEST) ** 2)
+    return mixed
 
 
 def zero_inflated(law: CountLaw, *, caution: str, source: str) -> Family:

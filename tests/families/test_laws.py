@@ -135,7 +135,8 @@ def test_facts_for_readers(name):
 
 @pytest.mark.parametrize(("name", "law", "wrong"), [
     ("poisson", laws.sums_to_one, {"likelihood": lambda p: likelihood(
-        "Wrong", lambda y, mu: pm.logp(pm.Poisson.dist(mu=mu), y) + 0.01, lambda mu, size: pm.Poisson.dist(mu=mu, size=size), p["mu"])}),
+        "Wrong", lambda y, mu: pm.logp(pm.Poisson.dist(mu=mu), y) + 0.01,
+        lambda mu, size: pm.Poisson.dist(mu=mu, size=size), p["mu"])}),
     ("poisson", laws.moments_are_those_of_the_density, {"variance": lambda p, n: 1.01 * p["mu"]}),
     ("poisson", laws.moments_are_those_of_the_density, {"zero": lambda p, n: 1.01 * np.exp(-p["mu"])}),
     ("poisson", laws.draws_are_those_of_the_moments, {"draw": lambda rng, p, n: rng.poisson(1.2 * p["mu"]).astype(float)}),
