@@ -21,7 +21,8 @@ from bayesglm.specification import Problem
 
 Array = NDArray[np.float64]
 
-SAMPLES = 500
+SAMPLES, FEWEST_SAMPLES = 500, 250
+MOST_DRAWS = 4e7  # draws times units of one check; of more, fewer draws are taken, but never so few that p says nothing
 ALARM = 0.01  # two-sided posterior predictive probability below which a statistic counts as off
 FAR = 5.0  # predictive standard deviations from which a statistic that is off fails the check
 LEVEL = 0.90
@@ -81,7 +82,7 @@ def units_of(problem: Problem) -> Units:
     return Units(rows, problem.patterns.index[rows], data.response[rows], trials)
 
 
-def replicates(fitted: Fitted, units: Units, seed: int, *, samples: int = SAMPLES) -> Iterator[Replicate]:
+def replicates(fitted: Fitted, units: Units, seed: int, *, samples: int | None = None) -> Iterator[Replicate]:
     """Draw replicates of all units from thinned posterior draws, known group effects included.
 
     Parameters
@@ -92,11 +93,13 @@ def replicates(fitted: Fitted, units: Units, seed: int, *, samples: int = SAMPLE
         From `units_of`.
     seed : int
         The same seed gives the same replicates.
-    samples : int
-        Number of posterior draws, evenly spread; all where there are fewer.
+    samples : int, optional
+        Number of posterior draws, evenly spread; by default 500, fewer of very many units.
     """
     problem, family = fitted.data(), fitted.specification.family
     coded = rows_of(fitted, problem)
+    if samples is None:
+        samples = int(np.clip(MOST_DRAWS // max(units.size, 1), FEWEST_SAMPLES, SAMPLES))
     which, rng = thin(fitted, samples), np.random.default_rng(seed)
     patterns = np.arange(problem.patterns.table.rows)
     step = max(1, PIECE_NUMBERS // max(units.size, 1))
@@ -115,13 +118,13 @@ Statistics = Mapping[str, Array]
 
 
 def collect(
-    fitted: Fitted, units: Units, seed: int, statistics: Callable[[Replicate], Statistics], *, samples: int = SAMPLES,
+    fitted: Fitted, units: Units, seed: int, statistics: Callable[[Replicate], Statistics], *, samples: int | None = None,
 ) -> dict[str, Array]:
     """Return statistics of every replicate, draws in front.
 
     Parameters
     ----------
-    fitted, units, seed, samples : Fitted, Units, int, int
+    fitted, units, seed, samples : Fitted, Units, int, int or None
         See `replicates`.
     statistics : callable
         ``statistics(replicate)``: name to an array of shape (sample, ...).
