@@ -7,7 +7,7 @@ believed of each parameter, user's words over defaults that come from the design
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -241,7 +241,8 @@ def intercept_default(
 ) -> Prior:
     """Return Normal(link(mean response / mean exposure), 2.5) for the mean, the family's own elsewhere."""
     if parameter.intercept_prior is not None:
-        return parameter.intercept_prior
+        shift = float(np.log(response_sd(observations))) if parameter.scaled_by_response else 0.0
+        return replace(parameter.intercept_prior, mu=parameter.intercept_prior.mu + shift)
     mean = np.array([mean_response(observations, family, parameter)])
     centre = float(parameter.link(predictor.link).forward(mean)[0])
     return Normal(centre, INTERCEPT_SD * unit)

@@ -24,7 +24,7 @@ from pytensor.tensor.variable import TensorVariable
 from bayesglm.errors import OptionError, suggestion
 from bayesglm.families import polygamma as _compiled  # noqa: F401  registers kernels for the likelihoods' derivatives
 from bayesglm.families.links import LINKS, Link
-from bayesglm.priors import Prior
+from bayesglm.priors import Normal, Prior
 
 Array = NDArray[np.float64]
 Role = Literal["mean", "zero", "dispersion", "other"]
@@ -48,7 +48,7 @@ class Parameter:
         Default prior when it is constant, on its natural scale; None for the mean, which always has a formula.
     intercept_prior : Prior, optional
         Default prior of the centred intercept, on the link scale, when it has a formula. None for the mean, whose
-        intercept prior comes from the data.
+        intercept prior comes from the data. It is normal, so that it can be moved into another unit.
     exposed : bool
         Whether exposure multiplies it.
     scales_with_exposure : bool
@@ -58,8 +58,9 @@ class Parameter:
     prefix : str
         What its variables start with in the model: ``beta`` of the zero part is ``zero_beta``. Empty for the mean.
     scaled_by_response : bool
-        Whether the default prior is in units of the response's standard deviation: its scale is multiplied by it. A
-        predictor with the identity link has that unit too, and its intercept and coefficients scale likewise.
+        Whether the default prior is in units of the response's standard deviation: its scale is multiplied by it, and
+        the intercept of a log link moved by its log. A predictor with the identity link has that unit too, and its
+        intercept and coefficients scale likewise.
     """
 
     name: str
@@ -67,7 +68,7 @@ class Parameter:
     links: tuple[str, ...]
     meaning: str
     prior: Prior | None = None
-    intercept_prior: Prior | None = None
+    intercept_prior: Normal | None = None
     exposed: bool = False
     scales_with_exposure: bool = False
     conversions: Mapping[str, Callable[[Array], Array]] = field(default_factory=dict)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pymc as pm
 import pytensor.tensor as pt
 import pytest
 from scipy import stats
 
+import bayesglm as bg
 from bayesglm.errors import LevelError, OptionError
 from bayesglm.families.counts import NEGATIVE_BINOMIAL, POISSON
 from bayesglm.families.family import Family, Values
@@ -125,3 +127,19 @@ def test_levels_of_a_category():
 def test_levels_that_are_refused(levels):
     with pytest.raises(LevelError, match="at least two distinct levels"):
         FAMILIES["categorical"].for_levels(levels)
+
+
+def test_the_default_priors_of_a_scale_follow_the_unit_of_the_response():
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame({"y": rng.normal(size=40), "x": rng.normal(size=40)})
+    thousandths = data.assign(y=1_000 * data["y"])
+
+    def priors(table, **options):
+        model = bg.Model("y ~ x", table, family="gaussian", **options).pymc
+        return {rv.name: [float(each.eval()) for each in rv.owner.inputs[2:] if each.ndim == 0] for rv in model.free_RVs}
+
+    plain, scaled = priors(data)["sigma"], priors(thousandths)["sigma"]
+    assert scaled[-1] == pytest.approx(1_000 * plain[-1])
+    name = next(name for name in priors(data, dispersion="~ x") if name.startswith("sigma_Intercept"))
+    plain, scaled = (priors(table, dispersion="~ x")[name] for table in (data, thousandths))
+    assert scaled[0] == pytest.approx(plain[0] + np.log(1_000))
