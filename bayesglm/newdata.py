@@ -96,8 +96,10 @@ def predictor_columns(fitted: Fitted) -> tuple[str, ...]:
 
 
 def _columns_of(frame: Any) -> frozenset[str]:
-    names = frame.keys() if isinstance(frame, dict) else getattr(frame, "columns", None)
-    names = getattr(frame, "column_names", names) if not isinstance(frame, dict) else names
+    if hasattr(frame, "collect_schema"):  # a lazy frame
+        names = frame.collect_schema().names()
+    else:
+        names = frame.keys() if isinstance(frame, dict) else getattr(frame, "column_names", getattr(frame, "columns", None))
     return frozenset(map(str, names if names is not None else ()))
 
 
@@ -107,7 +109,8 @@ def _given_exposure(exposure: Any, rows: int, fitted: Fitted, samples: int | Non
     except (TypeError, ValueError) as error:
         raise ExposureError(f"exposure={exposure!r}", value=exposure, column=fitted.specification.roles.exposure,
                             rule="exposure= is a number or an array of numbers", fix="Leave it out to use the column.") from error
-    draws = int(np.prod(fitted.shape)) if samples is None else samples
+    every = int(np.prod(fitted.shape))
+    draws = every if samples is None else min(samples, every)
     shapes = ((), (rows,), (draws, rows))
     if values.shape not in shapes:
         raise ExposureError(f"exposure of shape {values.shape}", value=values.shape, column=fitted.specification.roles.exposure,

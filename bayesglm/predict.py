@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -18,24 +17,12 @@ from numpy.typing import NDArray
 
 from bayesglm.errors import MissingColumnError, OptionError, suggestion
 from bayesglm.fitted import Fitted
-from bayesglm.rows import (
-    NODE_WEIGHTS,
-    NODES,
-    Groups,
-    Rows,
-    States,
-    chunks,
-    linear_predictor,
-    parameters,
-    states,
-    thin,
-)
+from bayesglm.responses import Chunk, Responses
+from bayesglm.rows import Groups, Rows, thin
 
 Array = NDArray[np.float64]
 QUANTITIES = ("rate", "expected", "predicted")
 LEVEL = 0.90
-
-Chunk = tuple[NDArray[np.intp], dict[str, Array]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,14 +99,14 @@ class Prediction:
     def _summary(self, values: Mapping[str, Array], level: float, index: pd.Index) -> pd.DataFrame:
         columns: dict[str, Array] = {}
         for name in self.quantities:
-            draws = values[name]
+            draws, discrete = values[name], self.discrete and name == "predicted"
             if draws.ndim == 3:
                 for k, label in enumerate(self.levels):
-                    columns |= summarise(f"{name}[{label}]", draws[:, :, k], level, discrete=False)
+                    columns |= summarise(f"{name}[{label}]", draws[:, :, k], level, discrete=discrete)
             elif name == "predicted" and self.levels:
                 columns |= {"predicted_mode": _mode(draws, self.levels)}
             else:
-                columns |= summarise(name, draws, level, discrete=self.discrete and name == "predicted")
+                columns |= summarise(name, draws, level, discrete=discrete)
         return pd.DataFrame(columns, index=index)
 
     def sum(self, by: str | Sequence[str] | None = None) -> Prediction:
@@ -165,15 +152,23 @@ class Prediction:
                               rule=f"one for all rows, or one for each of {rows}", fix="Give one number, or one for each row.")
         return np.broadcast_to(given, (rows,))
 
+    def _of_levels(self, draws: Array, name: str) -> Array:
+        """Return drawn categories as indicators of their levels, which can be counted; everything else as it is."""
+        if name != "predicted" or not self.levels:
+            return draws
+        return np.asarray(draws[..., None] == np.arange(len(self.levels)), dtype=np.float64)
+
     def _aggregate(self, by: str | Sequence[str] | None, wanted: tuple[str, ...], *, mean: bool) -> Prediction:
         keys = [by] if isinstance(by, str) else list(by or [])
         for key in keys:
             if key not in self.labels.columns:
+                known = suggestion(key, map(str, self.labels.columns))
                 raise MissingColumnError(f"no label column {key!r}", column=key, rule="by= names label columns of the rows",
-                                         fix=suggestion(key, map(str, self.labels.columns)))
+                                         fix=f"{known} The model carries others along with context=.")
         if keys:
             grouped = self.labels.groupby(keys, sort=True, observed=True, dropna=False)
-            index, labels = grouped.ngroup().to_numpy(), grouped.size().rename("rows").reset_index()
+            index = np.asarray(grouped.ngroup().to_numpy(), dtype=np.intp)
+            labels = grouped.size().rename("rows").reset_index()
         else:
             index, labels = np.zeros(len(self.labels), np.intp), pd.DataFrame({"rows": [len(self.labels)]})
         counts = labels["rows"].to_numpy(dtype=np.float64)
@@ -183,15 +178,30 @@ class Prediction:
             totals: dict[str, Array] = {}
             for rows, values in self.chunks():
                 for name in wanted:
-                    draws = values[name]
+                    draws = self._of_levels(values[name], name)
                     total = totals.setdefault(name, np.zeros((draws.shape[0], len(labels), *draws.shape[2:])))
-                    np.add.at(total, (slice(None), index[rows]), draws)
+                    add_within(total, index[rows], draws)
             if mean:
                 totals = {name: total / counts.reshape(-1, *[1] * (total.ndim - 2)) for name, total in totals.items()}
             yield groups, totals
 
         return Prediction(one_chunk, labels, wanted, self.groups, self.per, self.unit, self.shape, self.discrete and not mean,
                           dim="by", levels=self.levels)
+
+
+def add_within(total: Array, index: NDArray[np.intp], draws: Array) -> None:
+    """Add draws of shape (sample, row, ...) to the totals of their groups, shape (sample, group, ...), in place.
+
+    Examples
+    --------
+    >>> total = np.zeros((1, 2))
+    >>> add_within(total, np.array([1, 0, 1]), np.array([[1.0, 2.0, 3.0]]))
+    >>> total.tolist()
+    [[2.0, 4.0]]
+    """
+    order = np.argsort(index, kind="stable")
+    groups, starts = np.unique(index[order], return_index=True)
+    total[:, groups] += np.add.reduceat(draws[:, order], starts, axis=1)
 
 
 def check_level(level: float) -> None:
@@ -250,7 +260,7 @@ def predict_rows(
     _check_words(quantities, groups, samples, per)
     check_seed(seed)
     which = thin(fitted, samples)
-    made = _Maker(fitted, rows, which, groups, seed, per, tuple(quantities))
+    made = Responses(fitted, rows, which, groups, seed, per, tuple(quantities))
     shape = fitted.shape if samples is None or samples >= int(np.prod(fitted.shape)) else (1, len(which))
     labels = pd.DataFrame(dict(rows.labels))
     if rows.exposure is not None and fitted.specification.roles.exposure is not None:
@@ -284,89 +294,3 @@ def check_seed(seed: object) -> int:
         raise OptionError(f"seed={seed!r}", column="seed", value=seed, rule="a seed is a whole number >= 0",
                           fix="Give seed=1, for example.")
     return int(seed)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Maker:
-    """Computes the draws of a prediction chunk by chunk."""
-
-    fitted: Fitted
-    rows: Rows
-    which: NDArray[np.intp]
-    groups: Groups
-    seed: int
-    per: float
-    quantities: tuple[str, ...]
-
-    def chunks(self) -> Iterator[Chunk]:
-        level_seed, draw_seed = np.random.SeedSequence(self.seed).spawn(2)
-        integrated = self._states(np.random.default_rng(level_seed), fresh=False)
-        fresh = integrated
-        if self.groups == "population" and "predicted" in self.quantities:
-            fresh = self._states(np.random.default_rng(level_seed), fresh=True)
-        pieces = list(chunks(self.rows.size, len(self.which)))
-        for take, seed in zip(pieces, draw_seed.spawn(len(pieces)), strict=True):
-            yield take, self._chunk(take, integrated, fresh, np.random.default_rng(seed))
-
-    def _states(self, rng: np.random.Generator, *, fresh: bool) -> dict[str, States]:
-        return {
-            each.parameter: states(self.fitted, each, coded, self.which, self.groups, rng, fresh=fresh)
-            for each, coded in zip(self.fitted.specification.predictors, self.rows.coded, strict=True)
-        }
-
-    def _chunk(
-        self, take: NDArray[np.intp], integrated: Mapping[str, States], fresh: Mapping[str, States], rng: np.random.Generator,
-    ) -> dict[str, Array]:
-        family, trials = self.fitted.specification.family, self.rows.trials
-        n = None if trials is None else trials[take]
-        values: dict[str, Array] = {}
-        shape = (len(self.which), len(take))
-        if "rate" in self.quantities:
-            first = family.parameters[0].name
-            if self.fitted.specification.response_levels:
-                values["rate"] = self._average(take, integrated, lambda p: family.mean(p, n), exposed=False)
-            else:
-                values["rate"] = self._average(take, integrated, lambda p: p[first], exposed=False) * self.per
-        if "expected" in self.quantities:
-            values["expected"] = self._average(take, integrated, lambda p: family.mean(p, n), exposed=True)
-        if "predicted" in self.quantities:
-            etas, _ = self._etas(take, fresh)
-            numbers = self._numbers(take, etas, exposed=True)
-            values["predicted"] = np.asarray(family.draw(rng, numbers, n), dtype=np.float64) * np.ones(shape)
-        return {name: self._without_exposure(draws, take, name) for name, draws in values.items()}
-
-    def _etas(self, take: NDArray[np.intp], states_of: Mapping[str, States]) -> tuple[dict[str, Array], dict[str, Array]]:
-        patterns, back = np.unique(self.rows.patterns.index[take], return_inverse=True)
-        etas, variances = {}, {}
-        for each, coded in zip(self.fitted.specification.predictors, self.rows.coded, strict=True):
-            eta, variance = linear_predictor(states_of[each.parameter], coded, patterns)
-            etas[each.parameter], variances[each.parameter] = eta[:, back], variance[:, back]
-        return etas, variances
-
-    def _numbers(self, take: NDArray[np.intp], etas: Mapping[str, Array], *, exposed: bool) -> dict[str, Array]:
-        return parameters(self.fitted, self.rows, etas, take, self.which, exposed=exposed)
-
-    def _average(
-        self, take: NDArray[np.intp], states_of: Mapping[str, States], value: Callable[[dict[str, Array]], Array], *,
-        exposed: bool,
-    ) -> Array:
-        """E over the integrated groups of value(parameters): Gauss-Hermite in each predictor that has some."""
-        etas, variances = self._etas(take, states_of)
-        random = [name for name, variance in variances.items() if variance.any()]
-        if not random:
-            return value(self._numbers(take, etas, exposed=exposed)) + np.zeros((len(self.which), len(take)) if not
-                                                                               self.fitted.specification.response_levels else 1)
-        total: Array | float = 0.0
-        for nodes in product(range(len(NODES)), repeat=len(random)):
-            shifted = dict(etas)
-            for name, node in zip(random, nodes, strict=True):
-                shifted[name] = etas[name] + NODES[node] * np.sqrt(variances[name])
-            weight = float(np.prod(NODE_WEIGHTS[list(nodes)]))
-            total = total + weight * value(self._numbers(take, shifted, exposed=exposed))
-        return np.asarray(total)
-
-    def _without_exposure(self, draws: Array, take: NDArray[np.intp], name: str) -> Array:
-        """Set expected and predicted responses of rows without exposure to 0: nothing is recorded there."""
-        if self.rows.exposure is None or name == "rate":
-            return draws
-        return np.where(self.rows.exposure[..., take] > 0, draws, 0.0)

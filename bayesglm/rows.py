@@ -18,8 +18,6 @@ from bayesglm.terms.term import Basis, Block
 
 Array = NDArray[np.float64]
 Groups = Literal["conditional", "population", "typical"]
-NODES, NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(21)
-NODE_WEIGHTS = NODE_WEIGHTS / NODE_WEIGHTS.sum()
 CHUNK_NUMBERS = 2**22  # draws times rows held at once
 CHUNK_ROWS = 64  # chunks are whole multiples of this many rows, each of which has random numbers of its own
 

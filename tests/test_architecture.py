@@ -29,6 +29,7 @@ ORDER = (
     "formulation engines",
     "fitted",
     "rows",
+    "responses",
     "newdata pointwise predict",
     "contrast describe summary storage",
     "checks",
