@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from bayesglm.engines.density import LOCK_FREE_SECONDS, Density, compile_density, evaluation_seconds, without_lock
 from bayesglm.engines.engine import Engine, Run
-from bayesglm.errors import EngineError
+from bayesglm.errors import EngineError, suggestion
 from bayesglm.model import build
 from bayesglm.specification import Problem, starting_values
 
 Array = NDArray[np.float64]
+ADAPTATIONS = ("diag", "low_rank")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Nuts(Engine):
     target_accept : float
         Mean acceptance the step size aims at; raise it towards 1 when there are divergences.
     adaptation : {"diag", "low_rank"}
-        Form of the mass matrix.
+        Form of the mass matrix; low rank follows the ridge between an intercept and its group effects.
     max_treedepth : int
         Most doublings of a trajectory.
 
@@ -49,21 +50,18 @@ class Nuts(Engine):
     tune: int = 800
     chains: int = 4
     cores: int | None = None
-    target_accept: float = 0.85
-    adaptation: Literal["diag", "low_rank"] = "diag"
+    target_accept: float = 0.9
+    adaptation: Literal["diag", "low_rank"] = "low_rank"
     max_treedepth: int = 10
     name: ClassVar[str] = "nuts"
     source: ClassVar[str] = "Hoffman and Gelman (2014), Journal of Machine Learning Research 15, 1593"
 
     def __post_init__(self) -> None:
-        for field, least in (("draws", 1), ("tune", 1), ("chains", 1), ("max_treedepth", 1)):
-            value = getattr(self, field)
-            if not isinstance(value, int | np.integer) or value < least:
-                raise EngineError(f"{field}={value!r}", column=field, value=value,
-                                  rule=f"{field} is a whole number, at least {least}", fix=f"Give {field} >= {least}.")
-        if not 0 < self.target_accept < 1:
-            raise EngineError(f"target_accept={self.target_accept}", column="target_accept", value=self.target_accept,
-                              rule="target_accept lies between 0 and 1", fix="0.8 to 0.99 are usual.")
+        """Hold the settings to their rules."""
+        Engine.__post_init__(self)
+        if self.adaptation not in ADAPTATIONS:
+            raise EngineError(f"adaptation={self.adaptation!r}", column="adaptation", value=self.adaptation,
+                              rule=f"adaptation is one of {', '.join(ADAPTATIONS)}", fix=suggestion(self.adaptation, ADAPTATIONS))
 
     def run(self, problem: Problem, *, seed: int, progress: bool) -> Run:
         """Draw from the posterior; see `Engine.run`."""
