@@ -13,11 +13,13 @@ A run that went badly is a value: the draws come back with what happened, and th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
+import numpy as np
 import xarray as xr
 
+from bayesglm.errors import EngineError
 from bayesglm.specification import Problem
 
 
@@ -60,6 +62,19 @@ class Engine:
     name: ClassVar[str] = ""
     exact: ClassVar[bool] = True
     source: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        """Hold the settings that samplers share to their rules."""
+        settings = {each.name: getattr(self, each.name) for each in fields(self)}
+        for name in ("draws", "tune", "chains", "cores", "max_treedepth"):
+            value = settings.get(name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1):
+                raise EngineError(f"{name}={value!r}", column=name, value=value, rule=f"{name} is a whole number, at least 1",
+                                  fix=f"Give {name} >= 1.")
+        accept = settings.get("target_accept")
+        if accept is not None and not 0 < accept < 1:
+            raise EngineError(f"target_accept={accept!r}", column="target_accept", value=accept,
+                              rule="target_accept lies between 0 and 1", fix="0.8 to 0.99 are usual.")
 
     def reason_against(self, problem: Problem) -> str:
         """Return why the engine cannot fit this problem, empty if it can."""
