@@ -15,6 +15,7 @@ import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 from numpy.typing import NDArray
+from pymc.logprob.utils import ParameterValueError
 from pymc.pytensorf import join_nonshared_inputs
 from pytensor.graph.replace import vectorize_graph
 from pytensor.tensor.type import TensorType
@@ -58,8 +59,11 @@ class Density:
     coords: Mapping[str, tuple[Any, ...]]
 
     def __call__(self, q: Array) -> tuple[float, Array]:
-        """Return log density and gradient at a flat vector."""
-        value, gradient = self.kernel(np.ascontiguousarray(q), *self.data.values())
+        """Return log density and gradient at a flat vector; minus infinity and zeros where a parameter overflows its range."""
+        try:
+            value, gradient = self.kernel(np.ascontiguousarray(q), *self.data.values())
+        except ParameterValueError:  # PyMC's own check; a sampler takes it as the end of a trajectory, not of the run
+            return -np.inf, np.zeros(self.size)
         return np.asarray(value).item(), np.asarray(gradient)
 
     def bind(self, data: Mapping[str, NDArray[Any]]) -> Density:

@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import bayesglm as bg
 from bayesglm.engines import Engine, Nuts, Run
+from bayesglm.engines.density import compile_density
 from bayesglm.errors import EngineError, UnknownNameError
+from bayesglm.model import build
 from bayesglm.registry import discover
 from bayesglm.specification import Problem
 from tests.engines import laws
@@ -85,9 +88,6 @@ def test_adaptations_and_cores_agree_with_the_posterior() -> None:
 
 
 def test_other_data_bind_to_a_compiled_density() -> None:
-    from bayesglm.engines.density import compile_density
-    from bayesglm.model import build
-
     problem = poisson_line().model.problem
     density = compile_density(build(problem))
     more = problem.observations.response + 1.0
@@ -100,6 +100,17 @@ def test_other_data_bind_to_a_compiled_density() -> None:
     step = 1e-6
     numerical = [(density(at + step * e)[0] - density(at - step * e)[0]) / (2 * step) for e in np.eye(2)]
     np.testing.assert_allclose(density(at)[1], numerical, rtol=1e-6)
+
+
+def test_where_a_parameter_overflows_the_density_is_minus_infinity() -> None:
+    table = pd.DataFrame({"y": [0.5, 1.0, 2.0, 4.0], "x": [-1.0, 0.0, 1.0, 2.0]})
+    density = compile_density(build(bg.Model("y ~ x", table, "gamma").problem))
+    value, gradient = density(np.full(density.size, 800.0))
+    assert value == -np.inf
+    assert gradient.shape == (density.size,)
+    wide = Nuts(draws=50, tune=50, chains=2, cores=1)
+    flat, _ = wide.sample(density, np.full(density.size, 6.0), seed=1, progress=False)
+    assert np.isfinite(flat).all()
 
 
 def test_a_fit_tells_how_it_was_made() -> None:
