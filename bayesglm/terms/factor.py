@@ -56,6 +56,11 @@ def learn_factor(factor: Variable | Call, table: Table, counts: Array, *, reduce
     return _learn_number(factor, table, counts)
 
 
+def is_category(factor: Variable | Call, table: Table) -> bool:
+    """Say whether a factor is coded by levels: a column of labels, or any column inside C()."""
+    return table[factor.name].kind == "category" if isinstance(factor, Variable) else factor.function == "C"
+
+
 def code_factor(state: State, table: Table) -> Columns:
     """Code a learnt factor on any table."""
     return _CODE[state["kind"]](state, table)

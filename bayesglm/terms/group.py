@@ -40,6 +40,11 @@ def learn_group(node: GroupTerm, table: Table, context: Context) -> State:
         raise LevelError("has one level only", column=name, value=levels[0] if levels else None,
                          rule="a group needs at least two levels to vary", fix="Leave the group out of the formula.")
     inner = Context(context.counts, node.intercept, node.effects)
+    if len(set(levels)) < len(levels):
+        twice = next(level for i, level in enumerate(levels) if level in levels[:i])
+        raise LevelError(f"two combinations of levels that read {twice!r}", column=name, value=twice,
+                         rule="combinations are told apart by their levels, joined by colons",
+                         fix="Rename a level without a colon.")
     effects = [learn_product(effect, table, inner) for effect in node.effects]
     columns = [code_product(effect, table) for effect in effects]
     names = [name for each in columns for name in each.names]
@@ -73,7 +78,7 @@ def group_block(state: State) -> Block:
         name=name, levels=tuple(state["levels"]), effects=effects, level_dim=name if state["intercept"] else f"{name}_level",
         effect_dim=f"{name}_effect", hyperparameters=(sd, cor) if state["correlated"] else (sd,),
         innovations=(len(state["levels"]), len(effects)), state=_state, role="group", covariance=covariance,
-        precision=lambda theta: sp.csc_array(sp.block_diag([np.linalg.inv(covariance(theta))] * len(state["levels"]))),
+        precision=lambda theta: sp.csc_array(sp.kron(sp.eye_array(len(state["levels"])), np.linalg.inv(covariance(theta)))),
         extend=lambda rng, x, theta, added: new_levels(rng, theta, len(x), len(added)),
     )
 
@@ -85,7 +90,7 @@ def _state(z: TensorVariable, theta: Theta) -> TensorVariable:
 
 def covariance(theta: Mapping[str, Array]) -> Array:
     """Return D R D, with the draws in front."""
-    sd = np.asarray(theta["sd"])
+    sd: Array = np.asarray(theta["sd"])
     correlation = theta["cor"] if "cor" in theta else np.eye(sd.shape[-1])
     return np.asarray(sd[..., :, None] * correlation * sd[..., None, :], dtype=np.float64)
 
@@ -97,7 +102,7 @@ def new_levels(rng: np.random.Generator, theta: Mapping[str, Array], draws: int,
     if "cor" not in theta:
         return z * sd[:, None, :]
     factor = np.linalg.cholesky(np.asarray(theta["cor"]) + 1e-12 * np.eye(sd.shape[-1]))
-    return np.einsum("sle,sfe,sf->slf", z, factor, sd)
+    return np.asarray(np.einsum("sle,sfe,sf->slf", z, factor, sd), dtype=np.float64)
 
 
 MEMBER = Term(
