@@ -153,7 +153,7 @@ def loo(fitted: Fitted) -> ELPDData:
     elpd = np.asarray(cells.elpd_i)[rows]
     lppd = (logsumexp(pointwise.values, axis=0) - np.log(len(pointwise.values)))[rows]
     label = likelihood_units(fitted.data(), "obs").label
-    cells.elpd, cells.se, cells.p = float(elpd.sum()), float(np.sqrt(len(elpd) * elpd.var())), float((lppd - elpd).sum())
+    cells.elpd, cells.se, cells.p = float(elpd.sum()), float(np.sqrt(len(elpd) * elpd.var(ddof=1))), float((lppd - elpd).sum())
     cells.n_data_points = len(elpd)
     cells.elpd_i = xr.DataArray(elpd, {"obs": label}, ("obs",))
     cells.pareto_k = xr.DataArray(np.asarray(cells.pareto_k)[rows], {"obs": label}, ("obs",))

@@ -40,6 +40,8 @@ class Line:
         Applied to the draws.
     unit : float
         Sd of the column, for the effect of one sd; NaN where it has none.
+    signed : bool
+        Whether it is an effect, which may be above or below 0.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Line:
     ratio: str = ""
     convert: object = None
     unit: float = np.nan
+    signed: bool = False
 
 
 def lines(fitted: Fitted) -> Iterator[Line]:
@@ -70,10 +73,10 @@ def _coefficient_lines(fitted: Fitted, predictor: Predictor) -> Iterator[Line]:
     of = f" of {parameter.name}" if predictor.prefix else ""
     if predictor.intercept:
         at_zero = "all predictors 0" if predictor.coef else "overall level"
-        yield Line(predictor.name("Intercept"), predictor.name("Intercept"), (), predictor.link, f"{at_zero}{of}")
+        yield Line(predictor.name("Intercept"), predictor.name("Intercept"), (), predictor.link, f"{at_zero}{of}", signed=True)
     for j, (coef, reading) in enumerate(zip(predictor.coef, predictor.readings, strict=True)):
         yield Line(predictor.name(coef), predictor.name("beta"), (j,), predictor.link, f"{reading}{of}", ratio,
-                   unit=float(predictor.scale[j]))
+                   unit=float(predictor.scale[j]), signed=True)
 
 
 def _hyperparameter_lines(predictor: Predictor) -> Iterator[Line]:
@@ -87,7 +90,7 @@ def _hyperparameter_lines(predictor: Predictor) -> Iterator[Line]:
                 yield from (Line(f"{name}[{label}]", name, (i,), predictor.link, f"sd of {label} between levels of {block.name}")
                             for i, label in enumerate(each.labels))
             else:
-                yield Line(name, name, (), predictor.link, f"{each.prior_class} of {block.name}")
+                yield Line(name, name, (), "correlation" if each.key == "rho" else predictor.link, f"{each.prior_class} of {block.name}")
 
 
 def line_draws(fitted: Fitted, line: Line) -> Array:
@@ -127,10 +130,9 @@ def _row(fitted: Fitted, line: Line, level: float) -> Mapping[str, object]:
     row: dict[str, object] = {"name": line.name, "mean": draws.mean(), "sd": draws.std(),
                               names[0].lstrip("_"): low, names[1].lstrip("_"): high}
     ratios = np.quantile(np.exp(draws), [0.5, *ends]) if line.ratio else np.full(3, np.nan)
-    signed = line.scale not in ("natural", "correlation") and not line.name.startswith("sd_")
     ratio_names = interval_names("ratio", level)
     row |= {"ratio": ratios[0], ratio_names[0]: ratios[1], ratio_names[1]: ratios[2], "ratio_kind": line.ratio,
-            "P(effect > 0)": float((draws > 0).mean()) if signed else np.nan, "per_sd": draws.mean() * line.unit,
+            "P(effect > 0)": float((draws > 0).mean()) if line.signed else np.nan, "per_sd": draws.mean() * line.unit,
             "scale": line.scale, "reading": line.reading}
     return row | diagnostics(draws)
 

@@ -132,7 +132,7 @@ def _result(fitted: Fitted, series: Series, observed: Array, drawn: Array) -> Ch
     finding = (f"residuals at neighbouring values of {time}{within} correlate by {rho:.2f} over {len(series.earlier)} "
                f"pairs, the model predicts {ends[0]:.2f} to {ends[1]:.2f} (90 %), {say_p(p, len(drawn))}")
     advice = "" if verdict == "pass" else (
-        f"Rows near in {time} share something the formula lacks: add season(), ar1({time}) or rw({time}), or a "
+        f"Rows near in {time} share something the formula lacks: add season(), ar({time}) or rw({time}), or a "
         "covariate that moves in time. Until then intervals of sums over several times are too narrow."
         if rho > expected else
         f"Residuals alternate in {time}: look for windows that count the same events twice or swap events between "
