@@ -27,16 +27,18 @@ print(f"{len(usual)} rows to learn from, {len(window)} rows in the incident, ser
 #
 # A baseline that has seen the incident would take it for usual, so its rows are left out. Deployments stay in as a
 # covariate: what a deployment usually costs is part of what was to be expected. Three days are enough for this, and quick.
+# Rates of services and of hours differ by factors of about 1.5, hardly of 5: the prior of their standard deviations says so.
 
 model = bg.Model(
     "errors ~ season(hour, period=24, harmonics=2) + deploy + (1 | service)",
     usual, family="negative_binomial", exposure="requests", exposure_unit="requests", time="timestamp", context=("region",),
+    priors={"sd": bg.priors.HalfNormal(0.5)},
 )
-fit = model.fit(seed=1, draws=750, tune=750, target_accept=0.95)
+fit = model.fit(seed=1, draws=800, tune=800, target_accept=0.95)
 print(fit.summary())
 checks = fit.check()
 print(checks)
-assert checks.verdict in ("pass", "warn")
+assert checks.verdict == "pass"
 
 # %%
 # What was to be expected in the window
