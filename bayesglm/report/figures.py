@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from arviz_plots import PlotCollection
     from matplotlib.axes import Axes
 
-LONGEST_LABEL = 40
+LONGEST_LABEL, LONGEST_TITLE = 40, 90
 TRACES = 4
 # A dollar sign in a name is no mathematics; axes stay quiet.
 STYLE: Mapping[Any, Any] = {"text.parse_math": False, "axes.spines.top": False, "axes.spines.right": False, "font.size": 10.0}
@@ -34,7 +34,7 @@ def picture(make: Callable[[], PlotCollection]) -> str:
         plot = make()
         for axes in plot.viz["figure"].item().axes:
             for text in axes.findobj(Text):
-                text.set_text(shortened(text.get_text()))
+                text.set_text(shortened(text.get_text(), LONGEST_LABEL if text in axes.texts else LONGEST_TITLE))
             if len(axes.get_xticks()) == 0:
                 _set_labels(axes)
         return plots.svg(plot)
@@ -49,18 +49,18 @@ def _set_labels(axes: Axes) -> None:
         text.set_clip_on(False)
 
 
-def shortened(label: str) -> str:
+def shortened(label: str, longest: int) -> str:
     """Return a label, its middle left out where it is too long to draw.
 
     Examples
     --------
-    >>> len(shortened("x" * 300))
-    40
+    >>> shortened("service[checkout-eu-west]", 15)
+    'service…eu-west]'
     """
-    if len(label) <= LONGEST_LABEL:
+    if len(label) <= longest:
         return label
-    half = (LONGEST_LABEL - 1) // 2
-    return f"{label[: LONGEST_LABEL - 1 - half]}…{label[-half:]}"
+    half = longest // 2
+    return f"{label[:half]}…{label[-(longest - half):]}"
 
 
 def coefficients(fitted: Fitted) -> list[Figure]:
