@@ -90,7 +90,8 @@ def _hyperparameter_lines(predictor: Predictor) -> Iterator[Line]:
                 yield from (Line(f"{name}[{label}]", name, (i,), predictor.link, f"sd of {label} between levels of {block.name}")
                             for i, label in enumerate(each.labels))
             else:
-                yield Line(name, name, (), "correlation" if each.key == "rho" else predictor.link, f"{each.prior_class} of {block.name}")
+                scale = "correlation" if each.key == "rho" else predictor.link
+                yield Line(name, name, (), scale, f"{each.prior_class} of {block.name}")
 
 
 def line_draws(fitted: Fitted, line: Line) -> Array:
