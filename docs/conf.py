@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
+import sys
+from pathlib import Path
 
 import matplotlib as mpl
 
 mpl.use("Agg")
+sys.path.append(str(Path(__file__).parent / "_ext"))
 
 project = "bayesglm"
 author = "The bayesglm authors"
@@ -20,6 +23,7 @@ extensions = [
     "numpydoc",
     "myst_parser",
     "sphinx_gallery.gen_gallery",
+    "registry_tables",
 ]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
 templates_path = ["_templates"]
