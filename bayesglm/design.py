@@ -19,7 +19,7 @@ from bayesglm.data.table import Table
 from bayesglm.formula import Call, Formula, Signature
 from bayesglm.registry import discover
 from bayesglm.terms.identified import check_identified
-from bayesglm.terms.scalar import code_scalar, learn_scalar
+from bayesglm.terms.scalar import code_scalar, learn_scalar, spread
 from bayesglm.terms.term import Array, Basis, Block, Coded, Context, Node, State, Term
 
 
@@ -62,6 +62,9 @@ class Piece:
         return tuple(terms()[self.term].blocks(self.state))
 
 
+_PER_COLUMN = ("centre", "scale", "spread", "share")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictor:
     """The linear predictor of one parameter, learnt.
@@ -88,6 +91,8 @@ class Predictor:
         What one unit of each compares.
     centre, scale : array, shape (coef,)
         Weighted mean and sd of each common column in the fitted rows.
+    spread, share : array, shape (coef,)
+        What its default prior is per, and its variance in units of the square of that: see `bayesglm.terms.scalar.spread`.
     """
 
     parameter: str
@@ -101,6 +106,8 @@ class Predictor:
     readings: tuple[str, ...]
     centre: Array
     scale: Array
+    spread: Array
+    share: Array
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -115,11 +122,14 @@ class Predictor:
         """Code the predictor on any table."""
         coded = [piece.code(table) for piece in self.pieces]
         columns = [each.columns.values for each in coded if each.columns is not None]
-        offset = sum((code_scalar(state, table) for state in self.offsets), np.zeros(table.rows))
         return CodedPredictor(
-            common=np.hstack(columns) if columns else np.zeros((table.rows, 0)), offset=offset,
+            common=np.hstack(columns) if columns else np.zeros((table.rows, 0)), offset=self.offset(table),
             bases=tuple(basis for each in coded for basis in each.bases),
         )
+
+    def offset(self, table: Table) -> Array:
+        """Return the sum of the offsets on any table."""
+        return np.asarray(sum((code_scalar(state, table) for state in self.offsets), np.zeros(table.rows)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return a mapping that JSON can hold."""
@@ -127,7 +137,8 @@ class Predictor:
             "parameter": self.parameter, "prefix": self.prefix, "link": self.link, "formula": self.formula,
             "intercept": self.intercept, "coef": list(self.coef), "readings": list(self.readings),
             "pieces": [{"term": p.term, "text": p.text, "state": dict(p.state)} for p in self.pieces],
-            "offsets": [dict(state) for state in self.offsets], "centre": self.centre.tolist(), "scale": self.scale.tolist(),
+            "offsets": [dict(state) for state in self.offsets],
+            **{name: getattr(self, name).tolist() for name in _PER_COLUMN},
         }
 
     @classmethod
@@ -136,7 +147,7 @@ class Predictor:
         known = dict(saved)
         known["pieces"] = tuple(Piece(**piece) for piece in saved["pieces"])
         known |= {key: tuple(saved[key]) for key in ("offsets", "coef", "readings")}
-        known |= {key: np.array(saved[key], dtype=np.float64) for key in ("centre", "scale")}
+        known |= {key: np.array(saved[key], dtype=np.float64) for key in _PER_COLUMN}
         return cls(**known)
 
 
@@ -187,10 +198,12 @@ def learn_predictor(formula: Formula, patterns: Patterns, *, parameter: str, pre
     check_identified(values, coef, intercept=formula.intercept)
     centre = np.average(values, axis=0, weights=patterns.counts) if coef else np.zeros(0)
     scale = np.sqrt(np.average((values - centre) ** 2, axis=0, weights=patterns.counts)) if coef else np.zeros(0)
+    spreads = np.array([spread(column, patterns.counts) for column in values.T]).reshape(-1, 2)
     return Predictor(
         parameter=parameter, prefix=prefix, link=link, formula=str(formula), intercept=formula.intercept, pieces=pieces,
         offsets=tuple(learn_scalar(node, patterns.table, patterns.counts) for node in formula.offsets), coef=coef,
         readings=tuple(text for each in columns for text in each.readings), centre=centre, scale=scale,
+        spread=spreads[:, 0], share=spreads[:, 1],
     )
 
 

@@ -69,7 +69,7 @@ def formulate(words: Words, data: Any) -> tuple[Problem, Schema, Audit]:
     patterns = patterns_of(table, names, observations.weights * observations.informative)
     predictors = _predictors(words, family, main, others, patterns)
     _check_priors(words.priors)
-    priors = choose_priors(family, predictors, observations, words.priors)
+    priors = choose_priors(family, predictors, observations, patterns, words.priors)
     specification = Specification(
         family, roles, predictors, priors, _exposure_median(words, family, observations), observations.levels)
     _check_names(specification)

@@ -140,7 +140,7 @@ def _values(
 
 
 def _linear_predictor(predictor: Predictor, coded: CodedPredictor, priors: PredictorPriors) -> TensorVariable:
-    """eta over patterns: offset + Intercept + X beta + sum of blocks."""
+    """Linear predictor over patterns: offset + Intercept + X beta + sum of blocks."""
     eta = pm.Data(predictor.name("offset"), coded.offset, dims="pattern") if predictor.offsets else np.float64(0.0)
     shift = np.float64(0.0)
     if predictor.coef:
@@ -160,7 +160,7 @@ def _intercept(predictor: Predictor, priors: PredictorPriors, shift: TensorVaria
 
     A user's prior stands on the latter: Intercept ~ prior is the same as Intercept_centered - shift ~ prior.
     """
-    assert priors.intercept is not None  # noqa: S101
+    assert priors.intercept is not None
     name = predictor.name("Intercept")
     if not predictor.coef:
         return priors.intercept.scalar(name)
@@ -196,7 +196,7 @@ def _coefficients(predictor: Predictor, priors: PredictorPriors) -> TensorVariab
     return pm.Deterministic(name, scaled / pm.Data(predictor.name("scale"), scale, dims=dim), dims=dim)
 
 
-def _block(block: Block, basis: Basis, predictor: Predictor, priors: Mapping[str, Prior]) -> TensorVariable:
+def _block(block: Block, basis: Basis, predictor: Predictor, priors: Mapping[str, tuple[Prior, ...]]) -> TensorVariable:
     """One block's part of eta: sum_q values[i, q] x[index[i], q] with x = Lambda(theta) z."""
     model, name = pm.modelcontext(None), predictor.name(block.name)
     levels, effects = block_dims(block, predictor)
@@ -220,22 +220,22 @@ def block_dims(block: Block, predictor: Predictor) -> tuple[str, str]:
     return block.level_dim if block.role == "group" else predictor.name(block.level_dim), predictor.name(block.effect_dim)
 
 
-def _theta(block: Block, predictor: Predictor, priors: Mapping[str, Prior]) -> dict[str, TensorVariable]:
+def _theta(block: Block, predictor: Predictor, priors: Mapping[str, tuple[Prior, ...]]) -> dict[str, TensorVariable]:
     """Write a block's hyperparameters; standard deviations and a correlation come together as one Cholesky factor."""
     model, theta = pm.modelcontext(None), {}
     _, effects = block_dims(block, predictor)
     by_key = {each.key: each for each in block.hyperparameters}
     if "cor" in by_key:
         cor, sd = by_key["cor"], by_key["sd"]
-        prior = priors[cor.name]
-        assert isinstance(prior, LKJ)  # noqa: S101
-        factor, sds, matrix = prior.covariance(predictor.name(f"cholesky_{block.name}"), [priors[sd.name]] * len(sd.labels))
+        (prior,) = priors[cor.name]
+        assert isinstance(prior, LKJ)
+        factor, sds, matrix = prior.covariance(predictor.name(f"cholesky_{block.name}"), priors[sd.name])
         model.add_coord(f"{effects}_other", list(cor.labels))
         theta["cholesky"] = factor
         theta["sd"] = pm.Deterministic(predictor.name(sd.name), sds, dims=effects)
         theta["cor"] = pm.Deterministic(predictor.name(cor.name), matrix, dims=(effects, f"{effects}_other"))
         return theta
     for key, each in by_key.items():
-        prior, name = priors[each.name], predictor.name(each.name)
-        theta[key] = type(prior).vector(name, [prior] * len(each.labels), (effects,)) if each.labels else prior.scalar(name)
+        chosen, name = priors[each.name], predictor.name(each.name)
+        theta[key] = type(chosen[0]).vector(name, chosen, (effects,)) if each.labels else chosen[0].scalar(name)
     return theta

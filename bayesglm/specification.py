@@ -16,18 +16,21 @@ from numpy.typing import NDArray
 from bayesglm.data.patterns import Patterns
 from bayesglm.data.table import Observations, Roles
 from bayesglm.design import Predictor
-from bayesglm.errors import PriorError, suggestion
+from bayesglm.errors import OptionError, PriorError, suggestion
 from bayesglm.families.family import Family, Parameter
 from bayesglm.priors import Normal, Prior
+from bayesglm.terms.term import Block, Hyperparameter
 
 Array = NDArray[np.float64]
 
 INTERCEPT_SD = 2.5
-# The prior sd of a standardised coefficient, and the most that all of them together may add to the linear predictor: on the
-# log scale a wide prior means absurd counts, so the sum is bounded; elsewhere it does no harm.
+# The prior sd of a coefficient per spread of its column, and the most that all of them together may add to the linear
+# predictor's sd, likewise for groups, and for seasons, splines and walks: on the log scale a wide prior means absurd counts,
+# so the sums are bounded; elsewhere they do no harm.
 COEFFICIENT_SD = {"log": 1.0, "logit": 1.5, "softmax": 1.5, "probit": 1.0, "cloglog": 1.0, "identity": 2.5}
-COEFFICIENT_TOTAL_SD = {"log": 1.0}
+COEFFICIENT_TOTAL_SD = {"log": 0.9}
 GROUP_TOTAL_SD = {"log": 0.75}
+CURVE_TOTAL_SD = {"log": 0.75}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +46,13 @@ class PredictorPriors:
     coef : tuple of Prior
         One for each common coefficient, on its original scale.
     hyper : mapping
-        Name of a block's hyperparameter to its prior.
+        Name of a block's hyperparameter to its priors: one for each label of a standard deviation, else one.
     """
 
     intercept: Prior | None
     uncentred: bool
     coef: tuple[Prior, ...]
-    hyper: Mapping[str, Prior]
+    hyper: Mapping[str, tuple[Prior, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ class Problem:
 
 
 def choose_priors(
-    family: Family, predictors: Sequence[Predictor], observations: Observations, given: Mapping[str, Prior],
+    family: Family, predictors: Sequence[Predictor], observations: Observations, patterns: Patterns, given: Mapping[str, Prior],
 ) -> Priors:
     """Choose a prior for every parameter: what the user gave, else a default from the design's scales.
 
@@ -146,6 +149,8 @@ def choose_priors(
         The learnt linear predictors.
     observations : Observations
         The response; its mean places the intercept's default.
+    patterns : Patterns
+        The covariates; the offsets' mean is taken out of the intercept's default.
     given : mapping
         Priors by name (``x``, ``Intercept``, ``sd_service``, ``concentration``) or class (``common``, ``sd``, ``cor``,
         ``rho``), with the predictor's prefix for other parameters than the mean (``zero_x``, ``zero_common``).
@@ -156,7 +161,7 @@ def choose_priors(
         A name that the model does not have, or a prior of the wrong support.
     """
     chooser = _Chooser(dict(given), [], set())
-    per_predictor = {each.parameter: chooser.predictor(each, family, observations) for each in predictors}
+    per_predictor = {each.parameter: chooser.predictor(each, family, observations, patterns) for each in predictors}
     constants = {
         each.name: chooser.choose((each.name,), _constant_default(each, observations), each.meaning)
         for each in family.parameters if each.name not in per_predictor and each.prior is not None
@@ -167,7 +172,8 @@ def choose_priors(
 
 def _constant_default(parameter: Parameter, observations: Observations) -> Prior:
     assert parameter.prior is not None  # a constant parameter's contract, not a user's error
-    return parameter.prior.scaled(response_sd(observations)) if parameter.scaled_by_response else parameter.prior
+    sd = response_sd(observations, per_exposure=parameter.exposed)
+    return parameter.prior.scaled(sd) if parameter.scaled_by_response else parameter.prior
 
 
 @dataclass(slots=True)
@@ -178,43 +184,55 @@ class _Chooser:
     lines: list[PriorLine]
     known: set[str]
 
-    def choose(self, keys: tuple[str, ...], default: Prior, reading: str, default_reading: str = "") -> Prior:
-        """Return the prior given under the first key that the user used, else the default."""
+    def choose(
+        self, keys: tuple[str, ...], default: Prior, reading: str, default_reading: str = "", *, joint: bool = False,
+    ) -> Prior:
+        """Return the prior given under the first key that the user used, else the default; only coefficients take joint ones."""
         self.known.update(keys)
         found = next((key for key in keys if key in self.given), None)
         prior = default if found is None else self.given[found]
         if found is not None and prior.support != default.support:
-            raise PriorError(f"{prior} for {keys[0]}", column=keys[0], value=str(prior),
+            raise PriorError(f"{prior} for {found}", column=found, value=str(prior),
                              rule=f"{keys[0]} is {_SUPPORT[default.support]}, this prior is for {_SUPPORT[prior.support]}",
                              fix=f"Use a prior like {default}.")
+        if found is not None and prior.joint and not joint:
+            raise PriorError(f"{prior} for {keys[0]}", column=keys[0], value=str(prior), fix=f"Use a prior like {default}.",
+                             rule="this prior ties the common coefficients together and is for them alone")
         text = default_reading if found is None and default_reading else reading
         self.lines.append(PriorLine(keys[0], prior, "default" if found is None else "user", text))
         return prior
 
-    def predictor(self, predictor: Predictor, family: Family, observations: Observations) -> PredictorPriors:
+    def predictor(
+        self, predictor: Predictor, family: Family, observations: Observations, patterns: Patterns,
+    ) -> PredictorPriors:
         parameter, name = family.parameter(predictor.parameter), predictor.name
-        unit = response_sd(observations) if predictor.link == "identity" else 1.0
+        unit = response_sd(observations, per_exposure=parameter.exposed) if predictor.link == "identity" else 1.0
         intercept = None
         if predictor.intercept:
-            intercept = self.choose((name("Intercept"),), intercept_default(parameter, predictor, family, observations, unit),
-                                    "intercept where all predictors are 0", "intercept at the predictors' means")
+            default = intercept_default(parameter, predictor, family, observations, patterns, unit)
+            intercept = self.choose((name("Intercept"),), default, "intercept where all predictors are 0",
+                                    "intercept at the predictors' means")
         size = unit * coefficient_sd(predictor)
         coef = tuple(
-            self.choose((name(coef), name("common")), Normal(0.0, size / (scale or 1.0)), reading)
-            for coef, scale, reading in zip(predictor.coef, predictor.scale, predictor.readings, strict=True)
+            self.choose((name(coef), name("common")), Normal(0.0, size / spread), reading)
+            for coef, spread, reading in zip(predictor.coef, predictor.spread, predictor.readings, strict=True)
         )
-        blocks = predictor.blocks
-        shrink = min(1.0, GROUP_TOTAL_SD.get(predictor.link, 1.0) / np.sqrt(max(1, sum(len(b.effects) for b in blocks
-                                                                                       if b.role == "group"))))
-        hyper = {
-            each.name: self.choose(
-                (name(each.name), name(each.prior_class)),
-                each.prior.scaled(unit * shrink) if each.prior.support == "positive" else each.prior,
-                f"{_HYPER.get(each.prior_class, each.prior_class)} of {block.name}",
-            )
-            for block in blocks for each in block.hyperparameters
-        }
+        shrink = block_sd(predictor)
+        hyper = {each.name: self.hyper(each, block, predictor, unit * shrink[block.role == "group"])
+                 for block in predictor.blocks for each in block.hyperparameters}
         return PredictorPriors(intercept, name("Intercept") in self.given, coef, hyper)
+
+    def hyper(self, each: Hyperparameter, block: Block, predictor: Predictor, size: float) -> tuple[Prior, ...]:
+        """Return the priors of a hyperparameter; a standard deviation has one for each of its effects."""
+        own, of = predictor.name(each.name), f"{_HYPER.get(each.prior_class, each.prior_class)} of {block.name}"
+        keys = (own, predictor.name(each.prior_class))
+        if each.prior.support != "positive":
+            return (self.choose(keys, each.prior, of),)
+        if not each.labels:
+            return (self.choose(keys, each.prior.scaled(size), of),)
+        spreads = each.spreads or (1.0,) * len(each.labels)
+        return tuple(self.choose((f"{own}[{label}]", *keys), each.prior.scaled(size / spread), f"{of}, {label}")
+                     for label, spread in zip(each.labels, spreads, strict=True))
 
     def check_all_used(self) -> None:
         """Refuse names the model does not have."""
@@ -230,25 +248,54 @@ _HYPER = {"sd": "standard deviation", "cor": "correlation", "rho": "autocorrelat
 
 
 def coefficient_sd(predictor: Predictor) -> float:
-    """Return the default prior sd of a standardised coefficient."""
-    total = COEFFICIENT_TOTAL_SD.get(predictor.link)
-    most = np.inf if total is None else total / np.sqrt(max(1, len(predictor.coef)))
-    return float(min(COEFFICIENT_SD[predictor.link], most))
+    """Return the default prior sd of a coefficient per spread of its column."""
+    return min(COEFFICIENT_SD[predictor.link], _each(COEFFICIENT_TOTAL_SD, predictor, float(predictor.share.sum())))
+
+
+def block_sd(predictor: Predictor) -> dict[bool, float]:
+    """Return the scale of the default priors of standard deviations: of groups (True), and of curves and walks (False)."""
+    shares = {True: 0.0, False: 0.0}
+    for block in predictor.blocks:
+        for each in block.hyperparameters:
+            if each.prior.support == "positive":
+                shares[block.role == "group"] += sum(each.shares) if each.shares else float(max(1, len(each.labels)))
+    return {True: min(1.0, _each(GROUP_TOTAL_SD, predictor, shares[True])),
+            False: min(1.0, _each(CURVE_TOTAL_SD, predictor, shares[False]))}
+
+
+def _each(totals: Mapping[str, float], predictor: Predictor, shares: float) -> float:
+    """Divide a total sd, which is unlimited for most links, among effects that have these shares of it."""
+    return float(totals.get(predictor.link, np.inf) / np.sqrt(shares)) if shares > 0 else np.inf
 
 
 def intercept_default(
-    parameter: Parameter, predictor: Predictor, family: Family, observations: Observations, unit: float,
+    parameter: Parameter, predictor: Predictor, family: Family, observations: Observations, patterns: Patterns, unit: float,
 ) -> Prior:
-    """Return Normal(link(mean response / mean exposure), 2.5) for the mean, the family's own elsewhere."""
+    """Return Normal(link(mean response / mean exposure) - mean offset, 2.5) for the mean, the family's own elsewhere."""
+    offset = mean_offset(predictor, patterns)
     if parameter.intercept_prior is not None:
-        shift = float(np.log(response_sd(observations))) if parameter.scaled_by_response else 0.0
-        return replace(parameter.intercept_prior, mu=parameter.intercept_prior.mu + shift)
-    mean = np.array([mean_response(observations, family, parameter)])
+        sd = response_sd(observations, per_exposure=parameter.exposed) if parameter.scaled_by_response else 1.0
+        return replace(parameter.intercept_prior, mu=parameter.intercept_prior.mu + float(np.log(sd)) - offset)
+    mean = np.array([mean_response(observations, family)])
+    if predictor.link == "log" and mean[0] <= 0:
+        raise OptionError(f"the link log for a mean response of {mean[0]:.4g}", value=predictor.link,
+                          rule="a log link needs a positive mean", fix="Use the identity link.")
     centre = float(parameter.link(predictor.link).forward(mean)[0])
-    return Normal(centre, INTERCEPT_SD * unit)
+    return Normal(centre - offset, INTERCEPT_SD * unit)
 
 
-def mean_response(observations: Observations, family: Family, parameter: Parameter) -> float:
+def mean_offset(predictor: Predictor, patterns: Patterns) -> float:
+    """Return what the offsets add to the linear predictor: log of the mean of their exp for a log link, else their mean."""
+    if not predictor.offsets:
+        return 0.0
+    values = predictor.offset(patterns.table)
+    if predictor.link != "log":
+        return float(np.average(values, weights=patterns.counts))
+    most = float(values.max())
+    return most + float(np.log(np.average(np.exp(values - most), weights=patterns.counts)))
+
+
+def mean_response(observations: Observations, family: Family) -> float:
     """Return the mean response per unit of exposure or trial, kept inside the support of the link."""
     y, weights = observations.response, observations.weights
     if family.for_levels is not None:
@@ -258,13 +305,15 @@ def mean_response(observations: Observations, family: Family, parameter: Paramet
         trials = float((weights * (1.0 if observations.trials is None else observations.trials)).sum())
         return (total + 0.5) / (trials + 1.0)
     base = float((weights * (1.0 if observations.exposure is None else observations.exposure)).sum())
-    return total / base if family.support.kind == "real" else max(total, 0.5) / base
+    return total / base if not family.support.discrete else max(total, 0.5) / base
 
 
-def response_sd(observations: Observations) -> float:
-    """Return the sd of the response (per unit of exposure), 1 where it has none."""
+def response_sd(observations: Observations, *, per_exposure: bool) -> float:
+    """Return the sd of the response, or of the response per unit of exposure; 1 where it has none."""
     rows = observations.informative
-    y = observations.response[rows] / (1.0 if observations.exposure is None else observations.exposure[rows])
+    y = observations.response[rows]
+    if per_exposure and observations.exposure is not None:
+        y = y / observations.exposure[rows]
     weights = observations.weights[rows]
     mean = np.average(y, weights=weights)
     return float(np.sqrt(np.average((y - mean) ** 2, weights=weights))) or 1.0
@@ -276,7 +325,7 @@ def starting_values(problem: Problem) -> dict[str, float]:
     starts = {}
     for each in specification.predictors:
         default = intercept_default(specification.family.parameter(each.parameter), each, specification.family,
-                                    problem.observations, 1.0)
+                                    problem.observations, problem.patterns, 1.0)
         name = each.name("Intercept_centered" if each.coef else "Intercept")
         if each.intercept and isinstance(default, Normal):
             starts[name] = default.mu

@@ -408,7 +408,7 @@ def test_every_prior_comes_back(kind, path):
     (name, of), *_ = priors.predictors.items()
     lines = tuple(replace(line, prior=prior, source="user") for line in priors.lines)
     given_priors = replace(
-        priors, predictors={name: replace(of, intercept=prior, uncentred=True, coef=(prior,), hyper={"sd_service": prior})},
+        priors, predictors={name: replace(of, intercept=prior, uncentred=True, coef=(prior,), hyper={"sd_service": (prior,)})},
         constants={"concentration": prior}, lines=lines,
     )
     storage.save(replace(fitted, specification=replace(fitted.specification, priors=given_priors)), path)

@@ -122,7 +122,7 @@ def _priors_document(priors: Priors) -> dict[str, Any]:
         "predictors": {
             name: {"intercept": None if each.intercept is None else each.intercept.to_dict(),
                    "uncentred": each.uncentred, "coef": [prior.to_dict() for prior in each.coef],
-                   "hyper": {key: prior.to_dict() for key, prior in each.hyper.items()}}
+                   "hyper": {key: [prior.to_dict() for prior in each_label] for key, each_label in each.hyper.items()}}
             for name, each in priors.predictors.items()
         },
         "constants": {name: prior.to_dict() for name, prior in priors.constants.items()},
@@ -137,7 +137,7 @@ def _priors(saved: Saved) -> Priors:
             name: PredictorPriors(
                 intercept=None if each["intercept"] is None else _prior(each["intercept"]),
                 uncentred=each["uncentred"], coef=tuple(map(_prior, each["coef"])),
-                hyper={key: _prior(prior) for key, prior in each["hyper"].items()},
+                hyper={key: tuple(map(_prior, each_label)) for key, each_label in each["hyper"].items()},
             )
             for name, each in saved["predictors"].items()
         },

@@ -66,12 +66,12 @@ def refuse_added(column: str | None, added: Sequence[str], *, name: str, levels:
         )
 
 
-def curve_block(name: str, levels: Sequence[str], effects: Sequence[str]) -> Block:
-    """Return the block of curves with independent coefficients, x = sd z."""
+def curve_block(name: str, levels: Sequence[str], effects: Sequence[str], *, size: float = 1.0) -> Block:
+    """Return the block of curves with independent coefficients, x = sd z; ``size`` is a curve's sd where sd is 1."""
     shape = (len(levels), len(effects))
     return Block(
         name=name, levels=tuple(levels), effects=tuple(effects), level_dim=f"{name}_level", effect_dim=f"{name}_effect",
-        hyperparameters=(scale_of(name, HalfNormal(1.0)),), innovations=shape, role="smooth",
+        hyperparameters=(scale_of(name, HalfNormal(1.0 / size)),), innovations=shape, role="smooth",
         state=lambda z, theta: theta["sd"] * z,
         precision=lambda theta: sp.eye_array(shape[0] * shape[1], format="csc") / np.asarray(theta["sd"]).item() ** 2,
         extend=lambda rng, x, theta, added:

@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 from pytensor.tensor.variable import TensorVariable
 
 from bayesglm.data.table import Table
-from bayesglm.errors import LevelError
+from bayesglm.errors import DesignError, LevelError
 from bayesglm.formula import GroupTerm
 from bayesglm.priors import LKJ, HalfNormal
 from bayesglm.terms.common import code_product, learn_product
 from bayesglm.terms.identified import check_identified
+from bayesglm.terms.scalar import moments, spread
 from bayesglm.terms.term import Array, Basis, Block, Coded, Context, Hyperparameter, State, Term, Theta
+
+FARTHEST = 10.0  # sds between 0 and the mean of a column whose slope varies beside an intercept
 
 
 def group_labels(columns: Sequence[str], table: Table) -> tuple[NDArray[np.intp], list[str]]:
@@ -48,13 +51,27 @@ def learn_group(node: GroupTerm, table: Table, context: Context) -> State:
     effects = [learn_product(effect, table, inner) for effect in node.effects]
     columns = [code_product(effect, table) for effect in effects]
     names = [name for each in columns for name in each.names]
-    if columns:
-        check_identified(np.hstack([each.values for each in columns]), tuple(names), intercept=node.intercept)
+    values = np.hstack([each.values for each in columns]) if columns else np.zeros((table.rows, 0))
+    check_identified(values, tuple(names), intercept=node.intercept)
+    sizes = [(1.0, 1.0)] * node.intercept + [_size(*each, context.counts, node) for each in zip(names, values.T, strict=True)]
     return {
         "name": name if node.intercept else f"{name}.{names[0]}", "group": list(node.group), "levels": levels,
         "intercept": node.intercept, "effects": effects, "effect_names": ["Intercept"] * node.intercept + names,
+        "spreads": [spread for spread, _ in sizes], "shares": [share for _, share in sizes],
         "correlated": node.correlated and node.intercept + len(names) > 1,
     }
+
+
+def _size(name: str, values: Array, counts: Array, node: GroupTerm) -> tuple[float, float]:
+    """Return spread and share of a slope's column; one that is far from 0 beside a varying intercept is refused."""
+    mean, sd = moments(values, counts)
+    if not node.intercept:
+        return float(np.hypot(mean, sd)) or 1.0, 1.0
+    if abs(mean) > FARTHEST * sd:
+        raise DesignError(f"has the mean {mean:.4g} and the sd {sd:.4g}", column=name, value=mean,
+                          rule="a varying intercept stands where the column is 0, and that is too far from the data to be known",
+                          fix=f"Let scale({name}) vary, or a column with its mean taken away.")
+    return spread(values, counts)
 
 
 def code_group(state: State, table: Table) -> Coded:
@@ -72,7 +89,7 @@ def code_group(state: State, table: Table) -> Coded:
 def group_block(state: State) -> Block:
     """Return the prior of a group's effects."""
     name, effects = str(state["name"]), tuple(state["effect_names"])
-    sd = Hyperparameter("sd", f"sd_{name}", "sd", effects, HalfNormal(1.0))
+    sd = Hyperparameter("sd", f"sd_{name}", "sd", effects, HalfNormal(1.0), tuple(state["spreads"]), tuple(state["shares"]))
     cor = Hyperparameter("cor", f"cor_{name}", "cor", effects, LKJ(2.0))
     return Block(
         name=name, levels=tuple(state["levels"]), effects=effects, level_dim=name if state["intercept"] else f"{name}_level",

@@ -61,6 +61,26 @@ def moments(values: Array, counts: Array) -> tuple[float, float]:
     return mean, float(np.sqrt(np.average((values - mean) ** 2, weights=counts)))
 
 
+def spread(values: Array, counts: Array) -> tuple[float, float]:
+    """Return what a default prior on a column's coefficient is per, and the column's variance in units of its square.
+
+    That is the range of a column with two values, so that a rare one is not taken for a small one, and the sd of any other.
+
+    Examples
+    --------
+    >>> size, share = spread(np.array([0.0, 1.0]), np.array([99.0, 1.0]))
+    >>> size, round(share, 4)
+    (1.0, 0.0099)
+    """
+    seen = values[counts > 0]
+    _, sd = moments(values, counts)
+    low, high = float(seen.min()), float(seen.max())
+    if sd == 0:
+        return 1.0, 0.0
+    size = high - low if bool(np.all((seen == low) | (seen == high))) else sd
+    return size, (sd / size) ** 2
+
+
 def numeric(column: Column) -> Array:
     """Return a column's numbers; a category or a time is refused."""
     if column.kind in ("numeric", "boolean"):

@@ -52,7 +52,7 @@ def code_season(state: State, table: Table) -> Coded:
 def season_block(state: State) -> Block:
     """Return the prior of the seasonal coefficients."""
     effects = [f"{wave}{k}" for k in range(1, state["harmonics"] + 1) for wave in ("sin", "cos")]
-    return curve_block(state["name"], state["levels"], effects)
+    return curve_block(state["name"], state["levels"], effects, size=float(np.sqrt(state["harmonics"])))
 
 
 def _turns(state: State, column: Column) -> Array:

@@ -95,7 +95,11 @@ class Hyperparameter:
     labels : tuple of str
         Labels along its dimension; empty for a scalar.
     prior : Prior
-        The default prior.
+        The default prior, of an effect whose multiplier has the spread 1.
+    spreads : tuple of float
+        For each label, the spread of its multiplier: the default prior is per this much. Empty where all are 1.
+    shares : tuple of float
+        For each label, the variance of its multiplier in units of the squared spread. Empty where all are 1.
     """
 
     key: str
@@ -103,6 +107,8 @@ class Hyperparameter:
     prior_class: str
     labels: tuple[str, ...]
     prior: Prior
+    spreads: tuple[float, ...] = ()
+    shares: tuple[float, ...] = ()
 
 
 Theta = Mapping[str, Any]
