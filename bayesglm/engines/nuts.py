@@ -77,9 +77,13 @@ class Nuts(Engine):
         compiled = time.perf_counter()
         flat, stats = replace(self, cores=threads).sample(density, start, seed=seed, progress=progress)
         sampled = time.perf_counter()
+        flat, stats = finished(flat, stats)
+        complete = flat.shape[:2] == (self.chains, self.draws)
+        notes = () if complete else (
+            f"stopped early: {flat.shape[0]} of {self.chains} chains with {flat.shape[1]} of {self.draws} draws are kept",)
         draws = to_datatree(density, flat, stats)
         seconds = {"compile": compiled - begin, "sample": sampled - compiled, "expand": time.perf_counter() - sampled}
-        return Run(draws, seconds)
+        return Run(draws, seconds, complete, notes)
 
     def sample(
         self, density: Density, start: Array, *, seed: int, progress: bool,
@@ -114,6 +118,30 @@ class Nuts(Engine):
 
 def _keep_flat(*_: Any) -> Callable[[Array], dict[str, Array]]:
     return lambda q: {"flat": np.array(q)}
+
+
+def finished(flat: Array, stats: dict[str, Array]) -> tuple[Array, dict[str, Array]]:
+    """Return the draws that a stopped run has in all its chains, without the chains that had hardly begun.
+
+    Parameters
+    ----------
+    flat : array, shape (chain, draw, size)
+        Draws; NaN where a chain did not get to.
+    stats : mapping
+        Sampler statistics of shape (chain, draw).
+
+    Raises
+    ------
+    EngineError
+        No chain has a draw.
+    """
+    lengths = np.isfinite(flat).all(axis=2).sum(axis=1)
+    if not lengths.any():
+        raise EngineError("stopped before the first draw", value="nuts", rule="a fit needs draws",
+                          fix="Let it run, or take fewer tune and draws.")
+    chains = np.flatnonzero(2 * lengths >= lengths.max())
+    kept = int(lengths[chains].min())
+    return flat[chains, :kept], {name: values[chains, :kept] for name, values in stats.items()}
 
 
 def flat_start(density: Density, start: dict[str, float]) -> Array:
