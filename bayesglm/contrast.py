@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,13 @@ class Contrast:
     second: Array
     quantity: str
     settings: tuple[Mapping[str, Any], Mapping[str, Any]]
+
+    def __repr__(self) -> str:
+        first, second = (", ".join(f"{name}={value}" for name, value in setting.items()) for setting in self.settings)
+        return f"{self.quantity}: first {first}, second {second}\n{self.to_frame()}"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(repr(self).splitlines()[0])}</pre>{self.to_frame().to_html()}"
 
     @property
     def difference(self) -> Array:

@@ -18,9 +18,13 @@ def describe_model(problem: Problem, audit: Audit) -> str:
 def _head(specification: Specification) -> list[str]:
     family, roles = specification.family, specification.roles
     lines = ["bayesglm model"]
-    lines += [f"  {each.formula}" if not each.prefix else f"  {each.parameter}: {each.formula}" for each in specification.predictors]
+    lines += [f"  {f'{each.parameter}: ' if each.prefix else ''}{each.formula}" for each in specification.predictors]
     links = ", ".join(f"{each.parameter}: {each.link}" for each in specification.predictors)
-    lines.append(f"  family {family.name} ({links})")
+    options = "".join(f", {name}={value}" for name, value in family.options.items() if value is not None)
+    lines.append(f"  family {family.name}{options} ({links})")
+    if specification.response_levels:
+        reference, *others = specification.response_levels
+        lines.append(f"  levels {reference} (reference), {', '.join(others)}")
     if roles.exposure is not None:
         unit = f" in {roles.exposure_unit}" if roles.exposure_unit else ""
         lines.append(f"  exposure {roles.exposure}{unit}")

@@ -66,7 +66,8 @@ def read_new_rows(
     patterns = patterns_of(table, names, np.ones(table.rows))
     given = observations.exposure if exposure is None else _given_exposure(exposure, table.rows, fitted, samples)
     labels = {name: table[name].labels() for name in dict.fromkeys([*context, *filter(None, (wanted.time, wanted.id))])}
-    return code_rows(fitted, patterns, given, observations.trials, labels)
+    coded = code_rows(fitted, patterns, given, observations.trials, labels)
+    return replace(coded, findings=tuple(each.text for each in (*table.findings, *observations.findings)))
 
 
 def _check_exposure(roles: Roles, present: frozenset[str], exposure: Any, unit: str | None, *, needed: bool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,8 @@ class Prediction:
         Name of the row dimension: ``obs``, or what was summed by.
     levels : tuple of str
         Levels of a categorical response.
+    findings : tuple of str
+        What the rows hold that the fit has not seen: values outside its range, new levels, another scale of exposure.
     """
 
     chunks: Callable[[], Iterator[Chunk]]
@@ -63,6 +66,21 @@ class Prediction:
     discrete: bool
     dim: str = "obs"
     levels: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        chains, draws = self.shape
+        per = f", rates per {self.per:g} {self.unit}".rstrip() if "rate" in self.quantities else ""
+        return "\n".join([
+            "bayesglm prediction",
+            f"  {', '.join(self.quantities)} of {len(self.labels):,} rows, groups {self.groups}{per}",
+            f"  {chains} chains x {draws} draws",
+            "  to_frame(), draws, sum(by=), mean(by=), exceeds(x)",
+            *(f"  note: {each}" for each in self.findings),
+        ])
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(repr(self))}</pre>"
 
     @property
     def draws(self) -> xr.Dataset:
@@ -186,7 +204,7 @@ class Prediction:
             yield groups, totals
 
         return Prediction(one_chunk, labels, wanted, self.groups, self.per, self.unit, self.shape, self.discrete and not mean,
-                          dim="by", levels=self.levels)
+                          dim="by", levels=self.levels, findings=self.findings)
 
 
 def add_within(total: Array, index: NDArray[np.intp], draws: Array) -> None:
@@ -268,7 +286,7 @@ def predict_rows(
     labels = labels.assign(new_level=rows.new_level)
     levels = fitted.specification.response_levels
     return Prediction(made.chunks, labels, tuple(quantities), groups, per, fitted.specification.roles.exposure_unit or "",
-                      shape, family.support.discrete, levels=levels)
+                      shape, family.support.discrete, levels=levels, findings=rows.findings)
 
 
 def _check_words(quantities: Sequence[str], groups: str, samples: object, per: object) -> None:

@@ -38,6 +38,8 @@ class Rows:
         Trials.
     labels : mapping
         Columns that name the rows.
+    findings : tuple of str
+        What new rows hold that the fit has not seen: values outside its range, levels, another scale of exposure.
     """
 
     patterns: Patterns
@@ -45,6 +47,7 @@ class Rows:
     exposure: Array | None
     trials: Array | None
     labels: Mapping[str, NDArray[Any]]
+    findings: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:

@@ -531,3 +531,23 @@ def test_categories_integrate_groups_in_every_score():
     z = np.random.default_rng(0).standard_normal((400_000, 3))
     scores = np.exp(np.column_stack([np.zeros(len(z)), np.array([0.2, -0.4, 0.6]) + z * [0.5, 1.0, 0.8]]))
     assert found == pytest.approx((scores / scores.sum(1, keepdims=True)).mean(0), rel=0.01)
+
+
+def test_a_prediction_reads_well_and_tells_what_the_fit_has_not_seen() -> None:
+    data = {"y": [0, 3, 1, 2], "x": [0.0, 1.0, 2.0, 3.0], "g": ["a", "b", "a", "b"], "hours": [60.0, 70.0, 80.0, 90.0]}
+    fit = by_hand(bg.Model("y ~ x + (1 | g)", data, "poisson", exposure="hours", exposure_unit="hours"))
+    found = fit.predict({"x": [50.0], "g": ["c"], "hours": [4500.0]}, per=1000)
+    text = repr(found)
+    assert "1 rows" in text
+    assert "rates per 1000 hours" in text
+    assert len(text.splitlines()) == 4 + len(found.findings)
+    assert [each.split(":")[0] for each in found.findings] == ["`x`", "`g`", "`hours`", "`hours`"]
+    assert not fit.predict().findings
+    assert found._repr_html_().startswith("<pre>bayesglm prediction")
+
+
+def test_a_contrast_reads_as_its_table() -> None:
+    fit = by_hand(bg.Model("y ~ x", {"y": [0, 3, 1], "x": [0.0, 1.0, 2.0]}, "poisson"))
+    contrast = fit.contrast({"x": 0}, {"x": 1})
+    assert repr(contrast).startswith("rate: first x=0, second x=1")
+    assert "<table" in contrast._repr_html_()
