@@ -5,7 +5,6 @@ PyTensor caches the compiled code on disk and the data are arguments of it, so o
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,8 +20,9 @@ from pytensor.graph.replace import vectorize_graph
 from pytensor.tensor.type import TensorType
 
 Array = NDArray[np.float64]
-# An evaluation longer than this is worth half a second of compiling to run without Python's lock, so that chains share cores.
-LOCK_FREE_SECONDS = 2e-4
+# With more data than this, an evaluation is worth some seconds of compiling to run without Python's lock, so that chains share
+# cores. A size and not a time: the same seed must take the same path on a busy machine.
+LOCK_FREE_NUMBERS = 100_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,6 +65,11 @@ class Density:
         except ParameterValueError:  # PyMC's own check; a sampler takes it as the end of a trajectory, not of the run
             return -np.inf, np.zeros(self.size)
         return np.asarray(value).item(), np.asarray(gradient)
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers of data an evaluation reads."""
+        return sum(int(np.size(value)) for value in self.data.values())
 
     def bind(self, data: Mapping[str, NDArray[Any]]) -> Density:
         """Return the density of the same model with other data, by the names of its ``pm.Data``."""
@@ -134,17 +139,6 @@ def _compile_expand(model: pm.Model) -> tuple[Callable[..., list[Array]], tuple[
     graph = vectorize_graph(outputs, dict(zip(values, stacked, strict=True)))
     function = pytensor.function(stacked, graph, on_unused_input="ignore")
     return function, tuple(each.name for each in outputs)
-
-
-def evaluation_seconds(density: Density, q: Array) -> float:
-    """Return how long one evaluation takes, the best of a few."""
-    density(q)
-    best = np.inf
-    for _ in range(3):
-        begin = time.perf_counter()
-        density(q)
-        best = min(best, time.perf_counter() - begin)
-    return best
 
 
 def without_lock(density: Density) -> Density:

@@ -11,14 +11,15 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayesglm.engines.density import LOCK_FREE_SECONDS, Density, compile_density, evaluation_seconds, without_lock
+from bayesglm.engines.density import LOCK_FREE_NUMBERS, Density, compile_density, without_lock
 from bayesglm.engines.engine import Engine, Run
 from bayesglm.errors import EngineError, suggestion
 from bayesglm.model import build
 from bayesglm.specification import Problem, starting_values
 
 Array = NDArray[np.float64]
-ADAPTATIONS = ("diag", "low_rank")
+ADAPTATIONS = ("auto", "diag", "low_rank")
+LOW_RANK_DIMENSIONS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,9 @@ class Nuts(Engine):
         Threads; by default as many as there are cores, or one where an evaluation is too short to share.
     target_accept : float
         Mean acceptance the step size aims at; raise it towards 1 when there are divergences.
-    adaptation : {"diag", "low_rank"}
-        Form of the mass matrix; low rank follows the ridge between an intercept and its group effects.
+    adaptation : {"auto", "diag", "low_rank"}
+        Form of the mass matrix. Low rank follows the ridge between an intercept and its group effects, at a cost that grows with
+        the cube of the dimension; "auto" takes it up to 100 dimensions.
     max_treedepth : int
         Most doublings of a trajectory.
 
@@ -51,7 +53,7 @@ class Nuts(Engine):
     chains: int = 4
     cores: int | None = None
     target_accept: float = 0.9
-    adaptation: Literal["diag", "low_rank"] = "low_rank"
+    adaptation: Literal["auto", "diag", "low_rank"] = "auto"
     max_treedepth: int = 10
     name: ClassVar[str] = "nuts"
     source: ClassVar[str] = "Hoffman and Gelman (2014), Journal of Machine Learning Research 15, 1593"
@@ -63,13 +65,19 @@ class Nuts(Engine):
             raise EngineError(f"adaptation={self.adaptation!r}", column="adaptation", value=self.adaptation,
                               rule=f"adaptation is one of {', '.join(ADAPTATIONS)}", fix=suggestion(self.adaptation, ADAPTATIONS))
 
+    def mass_matrix(self, dimensions: int) -> str:
+        """Return the form of the mass matrix for a density of so many dimensions."""
+        if self.adaptation != "auto":
+            return self.adaptation
+        return "low_rank" if dimensions <= LOW_RANK_DIMENSIONS else "diag"
+
     def run(self, problem: Problem, *, seed: int, progress: bool) -> Run:
         """Draw from the posterior; see `Engine.run`."""
         begin = time.perf_counter()
         density = compile_density(build(problem, over="cell"))
         start = flat_start(density, starting_values(problem))
         threads = self.cores
-        if evaluation_seconds(density, start) > LOCK_FREE_SECONDS:
+        if density.numbers > LOCK_FREE_NUMBERS:
             density = without_lock(density)
             density(start)
         else:
@@ -106,7 +114,7 @@ class Nuts(Engine):
         )
         trace = nutpie.sample(
             target, draws=self.draws, tune=self.tune, chains=self.chains, cores=self.cores, seed=seed, progress_bar=progress,
-            target_accept=self.target_accept, adaptation=self.adaptation, maxdepth=self.max_treedepth, save_warmup=False,
+            target_accept=self.target_accept, adaptation=self.mass_matrix(density.size), maxdepth=self.max_treedepth, save_warmup=False,
         )
         names = {"diverging": "diverging", "energy": "energy", "depth": "tree_depth", "n_steps": "n_steps",
                  "logp": "lp", "step_size": "step_size", "mean_tree_accept": "acceptance_rate"}
