@@ -114,7 +114,8 @@ class Nuts(Engine):
         )
         trace = nutpie.sample(
             target, draws=self.draws, tune=self.tune, chains=self.chains, cores=self.cores, seed=seed, progress_bar=progress,
-            target_accept=self.target_accept, adaptation=self.mass_matrix(density.size), maxdepth=self.max_treedepth, save_warmup=False,
+            target_accept=self.target_accept, adaptation=self.mass_matrix(density.size), maxdepth=self.max_treedepth,
+            save_warmup=False,
         )
         names = {"diverging": "diverging", "energy": "energy", "depth": "tree_depth", "n_steps": "n_steps",
                  "logp": "lp", "step_size": "step_size", "mean_tree_accept": "acceptance_rate"}
