@@ -15,7 +15,7 @@ from bayesglm.data.patterns import patterns_of
 from bayesglm.data.schema import Schema
 from bayesglm.data.table import Observations, Roles
 from bayesglm.design import Predictor, learn_predictor, signatures
-from bayesglm.errors import ColumnTypeError, OptionError, PriorError, suggestion, unknown
+from bayesglm.errors import ColumnNameError, ColumnTypeError, OptionError, PriorError, suggestion, unknown
 from bayesglm.families.family import Family, Parameter, Role
 from bayesglm.formula import Formula, parse
 from bayesglm.model import block_dims
@@ -25,6 +25,7 @@ from bayesglm.specification import Problem, Specification, choose_priors
 
 RESERVED_DIMS = ("chain", "draw", "sample", "obs", "cell", "pattern", "coef", "level")
 OWN_VARIABLES = ("Intercept", "Intercept_centered", "beta", "beta_scaled", "X", "offset", "centre", "scale")
+OWN_LABELS = ("new_level", "groups", "rows")
 OWN_DATA = ("pattern_index", "exposure_data", "trials_data", "frequency_data", "likelihood")
 
 
@@ -66,6 +67,7 @@ def formulate(words: Words, data: Any) -> tuple[Problem, Schema, Audit]:
                                      takes_trials=family.trials)
     schema = schema.with_observations(observations)
     family = family.for_levels(observations.levels) if family.for_levels is not None else family
+    _check_labels([*names, *role_columns(roles)[1:]])
     patterns = patterns_of(table, names, observations.weights * observations.informative)
     predictors = _predictors(words, family, main, others, patterns)
     _check_priors(words.priors)
@@ -182,6 +184,15 @@ def _check_priors(priors: Mapping[str, Any]) -> None:
         if not isinstance(prior, Prior):
             raise PriorError(f"{prior!r} for {name!r}", column=name, value=prior, rule="a prior is a record of bayesglm.priors",
                              fix="Write bg.priors.Normal(0, 1), for example.")
+
+
+def _check_labels(names: Sequence[str]) -> None:
+    """Refuse label columns that a table of predictions has already."""
+    for name in names:
+        if name in OWN_LABELS:
+            raise ColumnNameError(f"{name!r} names a column that labels rows", column=name, value=name,
+                                  rule=f"tables of predictions have columns of their own: {', '.join(OWN_LABELS)}",
+                                  fix="Rename the column.")
 
 
 def _check_names(specification: Specification) -> None:

@@ -502,6 +502,18 @@ MODELS = {
         "a/b",
         ["slash"],
     ),
+    "a predictor called as a column of predictions": (
+        lambda: model("errors ~ groups", data=table(groups=["a", "b"] * 6)),
+        e.ColumnNameError,
+        "groups",
+        ["Rename", "new_level"],
+    ),
+    "context called as a column of predictions": (
+        lambda: model(context=["rows"], data=table(rows=["a", "b"] * 6)),
+        e.ColumnNameError,
+        "rows",
+        ["Rename"],
+    ),
     "a response with a slash": (
         lambda: model("`a/b` ~ load", data=table(**{"a/b": np.arange(ROWS)})),
         e.ColumnTypeError,
