@@ -30,7 +30,7 @@ from bayesglm.errors import EngineError, OptionError, unknown
 from bayesglm.families.family import Family
 from bayesglm.fitted import Fitted
 from bayesglm.formulation import Words, formulate
-from bayesglm.model import build
+from bayesglm.model import build, likelihood_units
 from bayesglm.newdata import read_new_rows
 from bayesglm.pointwise import log_likelihood, loo, to_dataset
 from bayesglm.predict import LEVEL, QUANTITIES, Prediction, check_seed, predict_rows
@@ -219,15 +219,14 @@ def _somebody_looks() -> bool:
 
 
 def with_data(draws: xr.DataTree, problem: Problem) -> xr.DataTree:
-    """Return the draws with the groups ``observed_data`` and ``constant_data`` over the rows of the likelihood."""
-    data, name = problem.observations, problem.specification.roles.response
-    rows = np.flatnonzero(data.informative)
-    coords = {"obs": rows}
-    constants = {key: ("obs", values[rows]) for key, values in (
-        ("exposure", data.exposure), ("trials", data.trials), ("weights", data.weights)) if values is not None}
+    """Return the draws with the groups ``observed_data`` and ``constant_data`` over the rows of the likelihood, repeated by weight."""
+    units, name = likelihood_units(problem, "obs"), problem.specification.roles.response
+    coords = {"obs": units.label}
+    constants = {key: ("obs", values) for key, values in (("exposure", units.exposure), ("trials", units.trials))
+                 if values is not None}
     return xr.DataTree.from_dict({
         **{key: group.to_dataset() for key, group in draws.children.items()},
-        "observed_data": xr.Dataset({name: ("obs", data.response[rows])}, coords),
+        "observed_data": xr.Dataset({name: ("obs", units.response)}, coords),
         "constant_data": xr.Dataset(constants, coords),
     })
 

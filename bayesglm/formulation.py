@@ -16,6 +16,7 @@ from bayesglm.data.schema import Schema
 from bayesglm.data.table import Observations, Roles
 from bayesglm.design import Predictor, learn_predictor, signatures
 from bayesglm.errors import ColumnNameError, ColumnTypeError, OptionError, PriorError, suggestion, unknown
+from bayesglm.families import named
 from bayesglm.families.family import Family, Parameter, Role
 from bayesglm.formula import Formula, parse
 from bayesglm.model import block_dims
@@ -83,10 +84,7 @@ def find_family(family: object) -> Family:
     """Return a family by name, or the record itself."""
     if isinstance(family, Family):
         return family
-    known: Mapping[str, Family] = discover("bayesglm.families", Family)
-    if not isinstance(family, str) or family not in known:
-        raise unknown("family", family, known)
-    return known[family]
+    return named(str(family))
 
 
 def role_columns(roles: Roles) -> tuple[str, ...]:

@@ -59,6 +59,7 @@ def lines(fitted: Fitted) -> Iterator[Line]:
     """Yield the quantities a reader wants, in order: coefficients, then scales and correlations, then constants."""
     for predictor in fitted.specification.predictors:
         yield from _coefficient_lines(fitted, predictor)
+        yield from _zero_lines(fitted, predictor)
     for predictor in fitted.specification.predictors:
         yield from _hyperparameter_lines(predictor)
     for parameter in fitted.specification.constant():
@@ -77,6 +78,16 @@ def _coefficient_lines(fitted: Fitted, predictor: Predictor) -> Iterator[Line]:
     for j, (coef, reading) in enumerate(zip(predictor.coef, predictor.readings, strict=True)):
         yield Line(predictor.name(coef), predictor.name("beta"), (j,), predictor.link, f"{reading}{of}", ratio,
                    unit=float(predictor.scale[j]), signed=True)
+
+
+def _zero_lines(fitted: Fitted, predictor: Predictor) -> Iterator[Line]:
+    """Yield the zero part's probability itself, beside its coefficients on the link scale."""
+    parameter = fitted.specification.family.parameter(predictor.parameter)
+    if parameter.role == "zero" and predictor.intercept:
+        centred = bool(predictor.coef) and predictor.name("Intercept_centered") in fitted.draws["posterior"]
+        where = " at the predictors' means" if predictor.coef else ""
+        yield Line(f"{parameter.name}{where}", predictor.name("Intercept_centered" if centred else "Intercept"), (), "natural",
+                   parameter.meaning, convert=LINKS[predictor.link].inverse)
 
 
 def _hyperparameter_lines(predictor: Predictor) -> Iterator[Line]:
@@ -166,7 +177,14 @@ class Summary:
 
     def __str__(self) -> str:
         shown = [c for c in self.frame.columns if c not in ("scale", "ratio_kind", "reading", "per_sd", "ess_tail")]
-        return f"{self.heading}\n\n{self.frame[shown].to_string(float_format=lambda x: f'{x:.3g}', na_rep='')}"
+        table = self.frame[shown].to_string(float_format=lambda x: f"{x:.3g}", na_rep="")
+        return f"{self.heading}\n\n{table}\n\n{self._readings()}"
+
+    def _readings(self) -> str:
+        """What each line is, in words: scale, what its ratio is, unit or reference."""
+        width = max(map(len, self.frame.index), default=0)
+        return "\n".join(f"{name:<{width}}  {scale}{f', {ratio}' if ratio else ''}: {reading}" for name, scale, ratio, reading in zip(
+            self.frame.index, self.frame["scale"], self.frame["ratio_kind"], self.frame["reading"], strict=True))
 
     __repr__ = __str__
 
