@@ -11,6 +11,8 @@ import matplotlib as mpl
 mpl.use("Agg")
 sys.path.append(str(Path(__file__).parent / "_ext"))
 
+from gallery import Order, arguments, whole_figures
+
 project = "bayesglm"
 author = "The bayesglm authors"
 project_copyright = "The bayesglm authors"
@@ -23,6 +25,7 @@ extensions = [
     "numpydoc",
     "myst_parser",
     "sphinx_gallery.gen_gallery",
+    "gallery",
     "registry_tables",
 ]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
@@ -42,6 +45,8 @@ nitpick_ignore_regex = [(r"py:.*", r"(pymc|pytensor|numpy|pandas|xarray|arviz\w*
 html_theme = "pydata_sphinx_theme"
 html_title = "bayesglm"
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
 html_theme_options = {"show_prev_next": False, "navigation_with_keys": False, "search_as_you_type": False}
 
 sphinx_gallery_conf = {
@@ -57,6 +62,9 @@ sphinx_gallery_conf = {
     "plot_gallery": "True",
     "matplotlib_animations": False,
     "nested_sections": False,
+    "within_subsection_order": Order,
+    "image_scrapers": (whole_figures,),
+    "reset_argv": arguments,
 }
 # The gallery's objects hold functions, which Sphinx cannot keep between builds.
 suppress_warnings = ["config.cache"]

@@ -75,7 +75,7 @@ names = [f"{hospital} ({n})" for hospital, n in zip(rates["hospital"], rates["op
 axes.set_yticks([*place, len(rates)], [*names, "M (new)"])
 axes.set(xlabel="probability of death", ylabel="hospital (operations)")
 axes.invert_yaxis()
-axes.legend(loc="lower right")
+figure.legend(loc="outside lower center", ncols=3)
 
 # %%
 # What to read from it: hospital A's mortality is estimated near 5 %, not at zero, and H's high share is pulled down

@@ -88,7 +88,7 @@ assert deploy["ratio_eti90_lb"] < truth.deploy_ratio < deploy["ratio_eti90_ub"]
 
 day = recent[(recent["timestamp"] >= "2026-03-18") & (recent["timestamp"] < "2026-03-19") & (recent["region"] == "eu")]
 lines = fit.predict(day.reset_index(drop=True), seed=1).to_frame()
-figure, axes = plt.subplots(1, 3, figsize=(10, 3), sharex=True, layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(10, 3.4), sharex=True, layout="constrained")
 for panel, service in zip(axes, services, strict=True):
     chosen = (lines["service"] == service).to_numpy()
     panel.fill_between(lines["hour"][chosen], lines["predicted_eti90_lb"][chosen], lines["predicted_eti90_ub"][chosen],
@@ -98,7 +98,7 @@ for panel, service in zip(axes, services, strict=True):
     panel.axvspan(13, 20, color="0.9", zorder=0)
     panel.set(title=service, xlabel="hour of 18 March (UTC)")
 axes[0].set_ylabel("errors an hour")
-axes[0].legend(fontsize="small")
+figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
 
 # %%
 # What to read from it: about seven in ten errors of the window are excess, and no plausible run of bad luck explains

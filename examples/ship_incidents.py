@@ -56,7 +56,7 @@ print(fit.summary())
 # %%
 # The ratio of ``period[1975-79]`` says by what factor the rate of the later period exceeds the earlier one's.
 
-plots.forest(fit)
+forest = plots.forest(fit)
 
 # %%
 # Ask whether to believe it
@@ -69,7 +69,7 @@ assert checks.verdict == "pass"
 # %%
 # How often was each count observed, and how often is it predicted?
 
-plots.rootogram(fit)
+rootogram = plots.rootogram(fit)
 
 # %%
 # Use it
@@ -108,7 +108,8 @@ assert 1.2 < ratio.mean() < 1.7
 # Hand it on
 # ----------
 #
-# One HTML page that needs no network, with the verdicts at its top.
+# One HTML page that needs no network, with the verdicts at its top:
+# `the report of this fit <ship_incidents_report.html>`_.
 #
 # What to read from it: ships built in 1965 to 1974 had about twice the rate of the oldest ones, and the later period
 # about 1.4 times the rate of the earlier, though its interval reaches down to almost no change. Types differ, but five

@@ -36,7 +36,7 @@ figure, axes = plt.subplots(1, 2, figsize=(8, 3), sharey=True, layout="constrain
 for panel, (name, table) in zip(axes, tables.items(), strict=True):
     counts = np.bincount(table["failures"].clip(upper=15), minlength=16)
     panel.bar(np.arange(16), counts)
-    panel.set(title=name, xlabel="failures (15 and more together)")
+    panel.set(title=name, xlabel="failures (15 and more together)", xticks=[0, 5, 10, 15])
 axes[0].set_ylabel("rows")
 
 # %%

@@ -43,15 +43,21 @@ def parameter_names(family: Family) -> str:
 def family_table() -> str:
     """Return what each family takes."""
     return markdown(
-        ("family", "what the response may be", "parameters (links, the default first)", "exposure", "trials"),
-        ((f"`{each.name}`", each.support.rule.split(" response ", 1)[1].removeprefix("needs ").removeprefix("can be ")
-          if each.for_levels is None else "labels", parameter_names(each), _yes(each.exposure), _yes(each.trials))
-         for each in families()),
+        ("family", "takes", "what the response may be", "parameters (links, the default first)"),
+        ((f"`{each.name}`", takes(each), response(each), parameter_names(each)) for each in families()),
     )
 
 
-def _yes(fact: object) -> str:
-    return "yes" if fact else ""
+def takes(family: Family) -> str:
+    """Return what goes with the response: exposure, trials or nothing."""
+    return "exposure" if family.exposure else "trials" if family.trials else ""
+
+
+def response(family: Family) -> str:
+    """Return what a response of the family may be, in words."""
+    if family.for_levels is not None:
+        return "labels"
+    return family.support.rule.split(" response ", 1)[1].removeprefix("needs ").removeprefix("can be ")
 
 
 def parameter_table() -> str:
@@ -61,8 +67,8 @@ def parameter_table() -> str:
         for each in family.parameters if family.for_levels is None else ():
             found.setdefault((each.name, each.meaning), (each, []))[1].append(f"`{family.name}`")
     return markdown(
-        ("parameter", "what it is", "also told as", "default prior without a formula", "of"),
-        ((f"`{each.name}`", each.meaning, ", ".join(f"`{name}`" for name in each.conversions),
+        ("parameter", "what it is", "default prior without a formula", "of"),
+        ((f"`{each.name}`", each.meaning + "".join(f"; also told as {name}" for name in each.conversions),
           f"`{each.prior}`" if each.prior is not None else "always has a formula", ", ".join(names))
          for each, names in found.values()),
     )
