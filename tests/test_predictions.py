@@ -551,3 +551,15 @@ def test_a_contrast_reads_as_its_table() -> None:
     contrast = fit.contrast({"x": 0}, {"x": 1})
     assert repr(contrast).startswith("rate: first x=0, second x=1")
     assert "<table" in contrast._repr_html_()
+
+
+def test_flags_and_integers_read_as_such_in_predictions() -> None:
+    data = {"y": [0, 3, 1, 2], "flag": [True, False, True, False], "num": [1, 2, 3, 7]}
+    fit = by_hand(bg.Model("y ~ flag + num", data, "poisson"))
+    for frame in (fit.predict().to_frame(), fit.predict({"flag": [1, 0, 1, 0], "num": [1, 2, 3, 7]}).to_frame()):
+        assert frame["flag"].tolist() == data["flag"]
+        assert frame["flag"].dtype == bool
+        assert frame["num"].dtype.kind == "i"
+    coded = by_hand(bg.Model("y ~ C(flag, reference=True) + num", data, "poisson"))
+    assert coded.specification.predictors[0].coef[0] == "flag[False]"
+    assert coded.predict({"flag": [True], "num": [1]}).to_frame()["flag"].tolist() == [True]

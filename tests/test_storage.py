@@ -227,6 +227,7 @@ def same_values(one, two):
         for name, column in two.columns.items():
             same_values(one[name].values, column.values)
             assert (one[name].name, one[name].kind, one[name].levels) == (name, column.kind, column.levels)
+            assert one[name].integer == column.integer
     else:
         assert one == two
 

@@ -158,7 +158,7 @@ def _from_integers(name: str, series: nw.Series[Any]) -> RawColumn:
         rows = first_rows(bad)
         raise ExactnessError(counted("{} integers beyond 2**53", int(bad.sum())), column=name, value=series[rows[0]],
                              rows=rows, rule=EXACT_RULE, fix=_EXACT_FIX)
-    return RawColumn(Column(name, "numeric", _floats(series)))
+    return RawColumn(Column(name, "numeric", _floats(series), integer=True))
 
 
 def _from_times(name: str, series: nw.Series[Any]) -> RawColumn:
@@ -238,20 +238,21 @@ def _from_objects(name: str, series: nw.Series[Any]) -> RawColumn:
         found: dict[str, int] = {}
         return RawColumn(_ordered(name, _code(values, found), list(found), ()))
     if tag in ("boolean", "integer", "floating", "decimal", "mixed-integer-float"):
-        return _from_object_numbers(name, values, held, "boolean" if tag == "boolean" else "numeric")
+        return _from_object_numbers(name, values, held, tag)
     if tag in ("datetime", "datetime64", "date"):
         return _from_object_times(name, values, held)
     return _refuse_objects(name, values, held)
 
 
-def _from_object_numbers(name: str, values: NDArray[Any], held: NDArray[np.bool_], kind: Kind) -> RawColumn:
+def _from_object_numbers(name: str, values: NDArray[Any], held: NDArray[np.bool_], tag: str) -> RawColumn:
+    kind: Kind = "boolean" if tag == "boolean" else "numeric"
     if kind == "numeric":
         bad = np.array([isinstance(value, int | np.integer) and abs(int(value)) > EXACT for value in values])
         raise_where(bad, ExactnessError, "{} integers beyond 2**53", column=name, values=values, rule=EXACT_RULE,
                     fix=_EXACT_FIX)
     numbers = np.full(len(values), np.nan)
     numbers[held] = values[held].astype(np.float64)
-    return RawColumn(Column(name, kind, numbers))
+    return RawColumn(Column(name, kind, numbers, integer=tag == "integer"))
 
 
 def _from_object_times(name: str, values: NDArray[Any], held: NDArray[np.bool_]) -> RawColumn:

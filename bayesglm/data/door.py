@@ -111,7 +111,7 @@ def _read_first(opened: Frame, given: Given, weights: str | None, labels: frozen
     schemas: dict[str, ColumnSchema] = {}
     for name, each in raw.items():
         policy = learn_policy(each.column, each.missing, given.get(name, "refuse"), counts)
-        columns.update(_completed(each.column, each, policy))
+        columns.update(_completed(each.column, each, policy, fitted=False))
         schemas[name] = describe(columns[name], each.timezone, policy, label=name in labels)
     findings = [finding for each in raw.values() for finding in (*_time_findings(each), *_text_findings(each.column))]
     imputed = {name: each.missing.imputed for name, each in schemas.items() if each.missing.how != "refuse"}
@@ -131,18 +131,18 @@ def _read_new(opened: Frame, schema: Schema) -> tuple[Table, Schema]:
         raw = read_column(name, series, fitted.kind)
         conformed = conform(raw.column, raw.timezone, fitted) if not raw.missing.all() else Column(
             name, fitted.kind, raw.column.values, fitted.levels)
-        columns.update(_completed(conformed, raw, fitted.missing))
+        columns.update(_completed(conformed, raw, fitted.missing, fitted=True))
         findings += [*_time_findings(raw), *outside(columns[name], fitted)]
         if fitted.missing.how != "refuse":
             imputed[name] = int(raw.missing.sum())
     return Table(columns, opened.rows, tuple(findings), imputed), schema
 
 
-def _completed(column: Column, raw: RawColumn, policy: MissingPolicy) -> dict[str, Column]:
+def _completed(column: Column, raw: RawColumn, policy: MissingPolicy, *, fitted: bool) -> dict[str, Column]:
     """Return the column without missing cells, and its indicator where the policy fills them."""
     missing = raw.missing
     if policy.fill is None:
-        refuse_missing(column, missing)
+        refuse_missing(column, missing, fitted=fitted)
         return {column.name: column}
     made = indicator(column.name, missing)
     return {column.name: fill_missing(column, missing, policy.fill), made.name: made}

@@ -6,7 +6,7 @@ The policy is the user's, column by column; the value is kept in the schema, so 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -56,15 +56,16 @@ def indicator_name(name: str) -> str:
 
 def indicator(name: str, missing: Mask) -> Column:
     """Return the 0/1 column that a formula can name beside the filled one."""
-    return Column(indicator_name(name), "numeric", missing.astype(np.float64))
+    return Column(indicator_name(name), "numeric", missing.astype(np.float64), integer=True)
 
 
-def refuse_missing(column: Column, missing: Mask) -> None:
-    """Raise if a cell is missing."""
+def refuse_missing(column: Column, missing: Mask, *, fitted: bool) -> None:
+    """Raise if a cell is missing; new data for a fitted model take no policy of their own."""
+    way = "fit again with" if fitted else "give"
     raise_where(missing, MissingValueError, "{} missing values", column=column.name,
                 values=np.full(len(missing), None, object),
                 rule="a value is needed in every row",
-                fix=f"Drop the rows, or give missing={{{column.name!r}: 'impute'}} if it is a predictor.")
+                fix=f"Drop the rows, or {way} missing={{{column.name!r}: 'impute'}} if it is a predictor.")
 
 
 def learn_policy(column: Column, missing: Mask, given: object, weights: Array | None) -> MissingPolicy:
@@ -102,7 +103,7 @@ def fill_missing(column: Column, missing: Mask, value: Fill) -> Column:
     if not missing.any():
         return column
     if column.kind != "category":
-        return Column(column.name, column.kind, np.where(missing, value, column.values))
+        return replace(column, values=np.where(missing, value, column.values))
     level = str(value)
     levels = column.levels if level in column.levels else (*column.levels, level)
     return Column(column.name, "category", np.where(missing, levels.index(level), column.values), levels)

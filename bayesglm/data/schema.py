@@ -144,7 +144,7 @@ def conform(column: Column, timezone: str | None, fitted: ColumnSchema) -> Colum
                     rule="the column was boolean at the fit", fix="Give booleans, or 0 and 1.")
         return Column(column.name, "boolean", column.values)
     if fitted.kind == "numeric" and column.kind == "boolean" and (fitted.lower, fitted.upper) == (0.0, 1.0):
-        return Column(column.name, "numeric", column.values)
+        return Column(column.name, "numeric", column.values, integer=True)
     if fitted.kind != column.kind:
         raise ColumnTypeError(f"holds {_WORDS[column.kind]}", column=column.name, value=column.kind,
                               rule=f"the model was fitted to {_WORDS[fitted.kind]} here",

@@ -7,7 +7,7 @@ module checks a user's data again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -57,27 +57,43 @@ class Column:
         float64 for numeric and boolean, int64 codes for category, datetime64[us] for time.
     levels : tuple of str
         The levels that the codes of a category stand for.
+    integer : bool
+        Whether numbers came as integers, so that readers see 3 and not 3.0.
     """
 
     name: str
     kind: Kind
     values: NDArray[Any]
     levels: tuple[str, ...] = ()
+    integer: bool = False
 
     def as_category(self) -> Column:
         """Return the column with its values as levels: a group may be an integer, a boolean or a string."""
         if self.kind == "category":
             return self
-        values, codes = np.unique(self.values, return_inverse=True)
+        held = self.values.astype(bool) if self.kind == "boolean" else self.values
+        values, codes = np.unique(held, return_inverse=True)
         return Column(self.name, "category", codes.astype(np.int64), tuple(_label(value) for value in values))
 
     def labels(self) -> NDArray[Any]:
-        """Return the values as readers know them: level names for a category."""
-        return np.array(self.levels, dtype=object)[self.values] if self.kind == "category" else self.values
+        """Return the values as readers know them: level names for a category, True and False for a boolean, integers as such.
+
+        Examples
+        --------
+        >>> Column("build", "numeric", np.array([3.0, 4.0]), integer=True).labels().tolist()
+        [3, 4]
+        """
+        if self.kind == "category":
+            return np.asarray(np.array(self.levels, dtype=object)[self.values])
+        if self.kind == "boolean":
+            return self.values.astype(bool)
+        if self.integer and np.all(self.values == np.floor(self.values)):  # a filled median may be no integer
+            return self.values.astype(np.int64)
+        return self.values
 
     def take(self, rows: NDArray[np.intp]) -> Column:
         """Return the column at these rows."""
-        return Column(self.name, self.kind, self.values[rows], self.levels)
+        return replace(self, values=self.values[rows])
 
 
 def _label(value: Any) -> str:

@@ -35,7 +35,8 @@ def problem_document(problem: Problem) -> dict[str, Any]:
     return {
         "levels": data.levels, "findings": [asdict(each) for each in data.findings],
         "exposure_scale": None if data.exposure_scale is None else asdict(data.exposure_scale),
-        "columns": {name: {"kind": each.kind, "levels": each.levels} for name, each in table.columns.items()},
+        "columns": {name: {"kind": each.kind, "levels": each.levels, "integer": each.integer}
+                    for name, each in table.columns.items()},
         "rows": table.rows, "table_findings": [asdict(each) for each in table.findings], "imputed": dict(table.imputed),
     }
 
@@ -51,7 +52,7 @@ def read_problem(saved: Mapping[str, Any], variables: Sequence[Variable], specif
         observed["weights"], groups[LABELS], None if scale is None else ExposureScale(**scale),
         _findings(saved["findings"]),
     )
-    columns = {name: Column(name, each["kind"], groups[COLUMNS][name], tuple(each["levels"]))
+    columns = {name: Column(name, each["kind"], groups[COLUMNS][name], tuple(each["levels"]), each.get("integer", False))
                for name, each in saved["columns"].items()}
     table = Table(columns, int(saved["rows"]), _findings(saved["table_findings"]), dict(saved["imputed"]))
     index = groups[PATTERNS]["index"].astype(np.intp)

@@ -68,14 +68,16 @@ def code_factor(state: State, table: Table) -> Columns:
 
 def _learn_number(factor: Variable | Call, table: Table, counts: Array) -> State:
     scalar = learn_scalar(factor, table, counts)
-    return {"kind": "number", "scalar": scalar, "reading": _number_reading(scalar)}
+    return {"kind": "number", "scalar": scalar, "reading": _number_reading(scalar, table)}
 
 
-def _number_reading(scalar: State) -> str:
+def _number_reading(scalar: State, table: Table) -> str:
     if scalar["function"] == "scale":
         return f"per +1 sd ({scalar['sd']:.4g}) of {scalar['inner']['label']}"
     if scalar["function"] == "log":
         return f"per factor e of {scalar['inner']['label']}"
+    if table[scalar["column"]].kind == "boolean":
+        return f"{scalar['label']} true against false"
     return f"per +1 of {scalar['label']}"
 
 

@@ -94,7 +94,7 @@ def test_binary_responses(values):
     [
         (["b", "a", "b"], ("a", "b"), [1, 0, 1]),
         ([10, 9, 10], ("9", "10"), [1, 0, 1]),
-        ([True, False], ("0", "1"), [1, 0]),
+        ([True, False], ("False", "True"), [1, 0]),
     ],
 )
 def test_categorical_responses(values, levels, codes):
@@ -125,6 +125,7 @@ def test_labels_are_carried_through():
     table, schema, seen = observe(data, roles)
     assert list(seen.labels) == ["zone", "build", "t"]
     assert seen.labels["zone"].tolist() == ["a", "b"]
+    assert list(map(str, seen.labels["build"])) == ["3", "4"]
     assert audit_of(table, schema, seen, roles).time_range == (
         "2024-01-01T00:00:00.000000",
         "2024-01-02T00:00:00.000000",
@@ -206,6 +207,13 @@ def test_the_audit_survives_json_and_reads_well():
         "imputed: 1 cells of `x`",
         f"fingerprint: {schema.fingerprint[:12]}",
     ]
+
+
+def test_integer_ids_are_named_as_integers():
+    data = {"y": [0, 3, 1], "n": [0, 0, 2], "id": [101, 102, 103]}
+    roles = Roles("y", weights="n", id="id")
+    table, schema, seen = observe(data, roles)
+    assert audit_of(table, schema, seen, roles).zero_weight.names == ("101", "102")
 
 
 def test_many_named_rows_are_cut():

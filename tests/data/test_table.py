@@ -19,7 +19,7 @@ from bayesglm.data.fingerprint import fingerprint
 from bayesglm.data.missing import weighted_median
 from bayesglm.data.schema import Schema
 from bayesglm.data.table import Table
-from bayesglm.errors import StorageError
+from bayesglm.errors import BayesGLMError, StorageError
 
 HOSTILE = ["__class__", "a b", "`x`", "<script>", "columns", "{}", "naïve ☃", "", "x:y", "'; drop--", "%s", "шум"]
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
@@ -259,6 +259,42 @@ def test_new_data_are_held_against_the_fit():
         ("unseen_level", "g", (0, 2), 2),
     ]
     assert "'a', 'e'" in table.findings[1].text
+
+
+@pytest.mark.parametrize("values", [[0, 1, 1], [False, True, True]])
+def test_booleans_stay_booleans_to_readers(values):
+    _, schema = read_table({"flag": [True, False]}, ["flag"])
+    column = read_table({"flag": values}, ["flag"], schema)[0]["flag"]
+    assert [type(each) for each in column.labels().tolist()] == [bool] * 3
+    category = column.as_category()
+    assert (category.levels, category.values.tolist()) == (("False", "True"), [0, 1, 1])
+
+
+def test_booleans_that_are_all_the_same_have_one_level():
+    assert read_table({"flag": [True, True]}, ["flag"])[0]["flag"].as_category().levels == ("True",)
+
+
+@pytest.mark.parametrize(("values", "labels"), [
+    ([3, 4], ["3", "4"]), ([3.0, 4.0], ["3.0", "4.0"]), (np.array([3, 4], object), ["3", "4"]),
+    (pd.array([3, 4], "Int64"), ["3", "4"]), (np.array([3, 4], np.uint8), ["3", "4"]),
+])
+def test_integers_print_as_integers_and_floats_as_floats(values, labels):
+    column = read_table({"k": values}, ["k"])[0]["k"]
+    assert column.values.dtype == np.float64
+    assert list(map(str, column.labels())) == list(map(str, column.take(np.arange(2)).labels())) == labels
+
+
+def test_integers_filled_with_half_of_one_are_floats():
+    table, _ = read_table({"k": pd.array([3, None, 4], "Int64")}, ["k"], missing={"k": "impute"})
+    assert table["k"].labels().tolist() == [3.0, 3.5, 4.0]
+
+
+def test_new_data_are_told_no_option_that_they_cannot_have():
+    _, schema = read_table({"x": [1.0, 2.0]}, ["x"])
+    with pytest.raises(BayesGLMError, match="Drop the rows, or give missing="):
+        read_table({"x": [1.0, None]}, ["x"])
+    with pytest.raises(BayesGLMError, match="Drop the rows, or fit again with missing="):
+        read_table({"x": [1.0, None]}, ["x"], schema)
 
 
 def test_zero_and_one_may_become_booleans():

@@ -464,7 +464,7 @@ def test_effects_of_a_group_follow_the_coding_rule():
 
 def test_a_group_of_numbers_or_booleans_has_levels():
     assert one_block("(1 | k)").levels == ("0", "1", "2", "3")
-    assert one_block("(1 | flag)").levels == ("0", "1")
+    assert one_block("(1 | flag)").levels == ("False", "True")
 
 
 def test_the_state_of_a_term_names_no_row():
@@ -474,3 +474,10 @@ def test_the_state_of_a_term_names_no_row():
     state = common.MEMBER.learn(node, table_of(frame()), context)
     assert len(json.dumps(state)) < 500
     assert group.MEMBER.name == "group"
+
+
+def test_a_flag_reads_as_a_flag():
+    predictor = learn("flag*x + C(flag, reference=True):w")
+    assert predictor.readings[0] == "flag true against false"
+    assert "flag true against false, times per +1 of x" in predictor.readings
+    assert learn("C(flag, reference=True)").coef == ("flag[False]",)
