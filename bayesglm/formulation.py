@@ -15,7 +15,7 @@ from bayesglm.data.patterns import patterns_of
 from bayesglm.data.schema import Schema
 from bayesglm.data.table import Observations, Roles
 from bayesglm.design import Predictor, learn_predictor, signatures
-from bayesglm.errors import ColumnNameError, ColumnTypeError, OptionError, PriorError, suggestion, unknown
+from bayesglm.errors import ColumnNameError, ColumnTypeError, OptionError, PriorError, suggestion
 from bayesglm.families import named
 from bayesglm.families.family import Family, Parameter, Role
 from bayesglm.formula import Formula, parse
@@ -72,9 +72,9 @@ def formulate(words: Words, data: Any) -> tuple[Problem, Schema, Audit]:
     patterns = patterns_of(table, names, observations.weights * observations.informative)
     predictors = _predictors(words, family, main, others, patterns)
     _check_priors(words.priors)
-    priors = choose_priors(family, predictors, observations, patterns, words.priors)
-    specification = Specification(
-        family, roles, predictors, priors, _exposure_median(words, family, observations), observations.levels)
+    median = _exposure_median(words, family, observations)
+    priors = choose_priors(family, predictors, observations, patterns, words.priors, median)
+    specification = Specification(family, roles, predictors, priors, median, observations.levels)
     _check_names(specification)
     audit = audit_of(table, schema, observations, roles).with_patterns(patterns.table.rows)
     return Problem(specification, observations, patterns), schema, audit

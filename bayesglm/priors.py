@@ -57,7 +57,7 @@ class Prior:
     @classmethod
     def kind(cls) -> str:
         """Name of the prior in lower snake case."""
-        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
 
     def __str__(self) -> str:
         inside = ", ".join(f"{each.name}={getattr(self, each.name):.4g}" for each in fields(self))
@@ -232,7 +232,8 @@ class Horseshoe(Prior):
     """Regularised horseshoe over all coefficients that carry it.
 
     beta_j = z_j tau lambda~_j with lambda~_j^2 = c^2 lambda_j^2 / (c^2 + tau^2 lambda_j^2), lambda_j half-t(nu_local),
-    tau half-Cauchy(tau), c^2 inverse-gamma(slab_df / 2, slab_df slab_scale^2 / 2).
+    tau half-Cauchy(tau), c^2 inverse-gamma(slab_df / 2, slab_df slab_scale^2 / 2). The coefficients are per sd of their columns;
+    under an identity link, ``tau`` and ``slab_scale`` are in units of the response's sd.
     Source: Piironen and Vehtari (2017), Electronic Journal of Statistics 11, 5018.
     """
 
@@ -241,9 +242,11 @@ class Horseshoe(Prior):
     slab_scale: float = 1.0
     slab_df: float = 4.0
     joint: ClassVar[bool] = True
+    powers: ClassVar[Mapping[str, int]] = {"tau": 1, "slab_scale": 1}
 
     @classmethod
     def vector(cls, name: str, priors: Sequence[Self], dims: Dims) -> TensorVariable:
+        """Write the coefficients that share this prior, inside a model context."""
         p = priors[0]
         tau = pm.HalfCauchy(f"{name}_tau", p.tau)
         local = pm.HalfStudentT(f"{name}_lambda", p.nu_local, np.float64(1.0), dims=dims)
@@ -256,22 +259,26 @@ class Horseshoe(Prior):
 class R2D2(Prior):
     """R2D2 over all coefficients that carry it: R^2 ~ Beta, its variance shared out by a Dirichlet.
 
-    beta_j = z_j sqrt(phi_j R^2 / (1 - R^2)), R^2 ~ Beta(mean_r2 precision, (1 - mean_r2) precision),
-    phi ~ Dirichlet(concentration). Source: Zhang, Naughton, Bondell and Reich (2022), JASA 117, 862.
+    beta_j = scale z_j sqrt(phi_j R^2 / (1 - R^2)), R^2 ~ Beta(mean_r2 precision, (1 - mean_r2) precision),
+    phi ~ Dirichlet(concentration). The coefficients are per sd of their columns; under an identity link, ``scale`` is in units
+    of the response's sd. Source: Zhang, Naughton, Bondell and Reich (2022), JASA 117, 862.
     """
 
     mean_r2: float = 0.5
     precision: float = 2.0
     concentration: float = 0.5
+    scale: float = 1.0
     joint: ClassVar[bool] = True
+    powers: ClassVar[Mapping[str, int]] = {"scale": 1}
 
     @classmethod
     def vector(cls, name: str, priors: Sequence[Self], dims: Dims) -> TensorVariable:
+        """Write the coefficients that share this prior, inside a model context."""
         p = priors[0]
         r2 = pm.Beta(f"{name}_r2", alpha=np.float64(p.mean_r2 * p.precision), beta=np.float64((1 - p.mean_r2) * p.precision))
         share = pm.Dirichlet(f"{name}_share", np.full(len(priors), p.concentration), dims=dims) if len(priors) > 1 else np.ones(1)
         z = pm.Normal(f"{name}_z", dims=dims)
-        return pm.Deterministic(name, z * pt.sqrt(share * r2 / (1 - r2)), dims=dims)
+        return pm.Deterministic(name, np.float64(p.scale) * z * pt.sqrt(share * r2 / (1 - r2)), dims=dims)
 
 
 @cache

@@ -138,8 +138,12 @@ class Problem:
 
 def choose_priors(
     family: Family, predictors: Sequence[Predictor], observations: Observations, patterns: Patterns, given: Mapping[str, Prior],
+    exposure_median: float | None = None,
 ) -> Priors:
     """Choose a prior for every parameter: what the user gave, else a default from the design's scales.
+
+    What the user gave is taken as it is, except for a prior over all coefficients together (horseshoe, R2D2) under an identity
+    link: it is about coefficients per sd of their columns, and is multiplied by the response's sd as the defaults are.
 
     Parameters
     ----------
@@ -154,16 +158,19 @@ def choose_priors(
     given : mapping
         Priors by name (``x``, ``Intercept``, ``sd_service``, ``concentration``) or class (``common``, ``sd``, ``cor``,
         ``rho``), with the predictor's prefix for other parameters than the mean (``zero_x``, ``zero_common``).
+    exposure_median : float, optional
+        The exposure that the prior of a dispersion is for, where the dispersion scales with it.
 
     Raises
     ------
     PriorError
         A name that the model does not have, or a prior of the wrong support.
     """
-    chooser = _Chooser(dict(given), [], set())
+    chooser = _Chooser(dict(given), [], set(), exposure_median)
     per_predictor = {each.parameter: chooser.predictor(each, family, observations, patterns) for each in predictors}
     constants = {
-        each.name: chooser.choose((each.name,), _constant_default(each, observations), each.meaning)
+        each.name: chooser.choose((each.name,), _constant_default(each, observations),
+                                  each.meaning + chooser.at_exposure(each))
         for each in family.parameters if each.name not in per_predictor and each.prior is not None
     }
     chooser.check_all_used()
@@ -176,6 +183,28 @@ def _constant_default(parameter: Parameter, observations: Observations) -> Prior
     return parameter.prior.scaled(sd) if parameter.scaled_by_response else parameter.prior
 
 
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """What a prior over all coefficients of a predictor is about.
+
+    Attributes
+    ----------
+    unit : float
+        What it is multiplied by.
+    scaled : bool
+        Whether that is the response's sd, as under an identity link.
+    """
+
+    unit: float
+    scaled: bool
+
+    @property
+    def reading(self) -> str:
+        """What it is about, in words."""
+        per = "coefficients per sd of their columns"
+        return f"{per}, scaled by the response's sd ({self.unit:.4g})" if self.scaled else per
+
+
 @dataclass(slots=True)
 class _Chooser:
     """Looks names up in what the user gave and remembers what was used."""
@@ -183,9 +212,16 @@ class _Chooser:
     given: dict[str, Prior]
     lines: list[PriorLine]
     known: set[str]
+    exposure_median: float | None
+
+    def at_exposure(self, parameter: Parameter) -> str:
+        """Return what the reading of a parameter that scales with exposure adds."""
+        if self.exposure_median is None or not parameter.scales_with_exposure:
+            return ""
+        return f", at the median exposure ({self.exposure_median:,.10g})"
 
     def choose(
-        self, keys: tuple[str, ...], default: Prior, reading: str, default_reading: str = "", *, joint: bool = False,
+        self, keys: tuple[str, ...], default: Prior, reading: str, default_reading: str = "", *, joint: Joint | None = None,
     ) -> Prior:
         """Return the prior given under the first key that the user used, else the default; only coefficients take joint ones."""
         self.known.update(keys)
@@ -195,10 +231,12 @@ class _Chooser:
             raise PriorError(f"{prior} for {found}", column=found, value=str(prior),
                              rule=f"{keys[0]} is {_SUPPORT[default.support]}, this prior is for {_SUPPORT[prior.support]}",
                              fix=f"Use a prior like {default}.")
-        if found is not None and prior.joint and not joint:
+        if prior.joint and joint is None:
             raise PriorError(f"{prior} for {keys[0]}", column=keys[0], value=str(prior), fix=f"Use a prior like {default}.",
                              rule="this prior ties the common coefficients together and is for them alone")
         text = default_reading if found is None and default_reading else reading
+        if prior.joint and joint is not None:
+            prior, text = prior.scaled(joint.unit), joint.reading
         self.lines.append(PriorLine(keys[0], prior, "default" if found is None else "user", text))
         return prior
 
@@ -210,11 +248,13 @@ class _Chooser:
         intercept = None
         if predictor.intercept:
             default = intercept_default(parameter, predictor, family, observations, patterns, unit)
-            intercept = self.choose((name("Intercept"),), default, "intercept where all predictors are 0",
-                                    "intercept at the predictors' means")
+            at = self.at_exposure(parameter)
+            intercept = self.choose((name("Intercept"),), default, f"intercept where all predictors are 0{at}",
+                                    f"intercept at the predictors' means{at}")
+        joint = Joint(unit, scaled=predictor.link == "identity")
         size = unit * coefficient_sd(predictor)
         coef = tuple(
-            self.choose((name(coef), name("common")), Normal(0.0, size / spread), reading)
+            self.choose((name(coef), name("common")), Normal(0.0, size / spread), reading, joint=joint)
             for coef, spread, reading in zip(predictor.coef, predictor.spread, predictor.readings, strict=True)
         )
         shrink = block_sd(predictor)

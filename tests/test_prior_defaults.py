@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pymc as pm
 import pytest
+from scipy import stats
 
 import bayesglm as bg
 
@@ -46,3 +48,54 @@ def test_a_log_link_needs_a_positive_mean() -> None:
     data = _table()
     with pytest.raises(bg.BayesGLMError, match="positive mean"):
         bg.Model("v ~ x", {**data, "v": data["x"] - 9.0}, "gaussian", links={"mu": "log"})
+
+
+def _line(model: bg.Model, name: str) -> str:
+    return str(model.priors.loc[name, "on"])
+
+
+@pytest.mark.parametrize("option", [{}, {"dispersion": "~ x"}])
+def test_the_prior_of_a_concentration_that_scales_says_where_it_stands(option: dict[str, str]) -> None:
+    data = _table()
+    words = {"family": "negative_binomial", "exposure": "hours", **option}
+    name = "concentration_Intercept" if option else "concentration"
+    at = f"at the median exposure ({np.median(data['hours']):,.10g})"
+    assert at in _line(bg.Model("y ~ x", data, **words, dispersion_scaling="exposure"), name)
+    assert "median exposure" not in _line(bg.Model("y ~ x", data, **words), name)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e4])
+def test_a_horseshoe_is_in_the_unit_of_the_response_and_per_sd(unit: float) -> None:
+    data = _table()
+    data["z"] = data["z"] * unit
+    model = bg.Model("z ~ x + w", data, "gaussian", priors={"common": bg.priors.Horseshoe(tau=0.1, slab_scale=2.0)})
+    assert "coefficients per sd of their columns" in _line(model, "x")
+    assert "response's sd" in _line(model, "x")
+    sd, built = np.std(data["z"]), model.pymc
+    at = np.array([0.03, 0.2]) * sd
+    assert pm.logp(built["beta_scaled_tau"], at).eval() == pytest.approx(stats.halfcauchy(scale=0.1 * sd).logpdf(at))
+    at = np.array([1.0, 9.0]) * sd**2
+    expected = stats.invgamma(2.0, scale=2.0 * (2.0 * sd) ** 2).logpdf(at)
+    assert pm.logp(built["beta_scaled_slab"], at).eval() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e4])
+def test_r2d2_is_in_the_unit_of_the_response_and_per_sd(unit: float) -> None:
+    data = _table()
+    data["z"], data["x"] = data["z"] * unit, data["x"] * 50.0
+    model = bg.Model("z ~ x", data, "gaussian", priors={"common": bg.priors.R2D2(mean_r2=0.5, precision=2.0)})
+    beta = pm.draw(model.pymc["beta"], 4000, random_seed=3)[:, 0] * np.std(data["x"]) / np.std(data["z"])
+    r2 = (np.arange(2000) + 0.5) / 2000  # Beta(1, 1) is uniform
+    omega = np.sqrt(r2 / (1 - r2))
+    assert stats.kstest(beta, lambda at: stats.norm.cdf(np.asarray(at)[..., None] / omega).mean(-1)).pvalue > 0.01
+
+
+def test_joint_priors_keep_the_users_numbers_on_other_links() -> None:
+    given = bg.priors.Horseshoe(tau=0.2)
+    model = bg.Model("y ~ x", _table(), "poisson", exposure="hours", priors={"common": given})
+    assert model.problem.specification.priors.predictors["mu"].coef == (given,)
+    assert _line(model, "x") == "coefficients per sd of their columns"
+
+
+def test_names_of_priors_are_told_without_breaks_inside_r2d2() -> None:
+    assert [each.kind() for each in (bg.priors.R2D2, bg.priors.LKJ, bg.priors.HalfStudentT)] == ["r2d2", "lkj", "half_student_t"]
