@@ -31,8 +31,8 @@ class BayesGLMError(ValueError):
     Examples
     --------
     >>> print(BayesGLMError("3 negative values", column="restarts", value=-2, rows=(17, 40, 41),
-    ...                     rule="a poisson response needs counts >= 0", fix="Drop the rows or use family='gaussian'."))
-    `restarts`: 3 negative values (first at row 17: -2; also rows 40, 41); a poisson response needs counts >= 0. Drop the rows or use family='gaussian'.
+    ...                     rule="a poisson response needs counts >= 0", fix="Drop the rows."))
+    `restarts`: 3 negative values (first at row 17: -2; also rows 40, 41); a poisson response needs counts >= 0. Drop the rows.
     """
 
     def __init__(
@@ -198,7 +198,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 def unknown(what: str, name: object, known: Iterable[str]) -> UnknownNameError:
     """Make the error for a name that is not known."""
+    article = "an" if what[0] in "aeiou" else "a"
     return UnknownNameError(
-        f"unknown {what} {name!r}", value=name, rule=f"a {what} must be one of the known names",
+        f"unknown {what} {name!r}", value=name, rule=f"{article} {what} must be one of the known names",
         fix=suggestion(str(name), known),
     )

@@ -10,7 +10,7 @@ import pkgutil
 from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 
 class Named(Protocol):
@@ -22,11 +22,8 @@ class Named(Protocol):
         ...
 
 
-T = TypeVar("T", bound=Named)
-
-
 @cache
-def discover(package: str, contract: type[T]) -> Mapping[str, T]:
+def discover[T: Named](package: str, contract: type[T]) -> Mapping[str, T]:
     """Return the members of an extension folder by name.
 
     Parameters

@@ -839,3 +839,8 @@ def test_every_option_of_a_family_is_listed_with_it():
     with pytest.raises(e.OptionError) as caught:
         model(zero="~ load")
     assert all(name in caught.value.fix for name in having)
+
+
+@pytest.mark.parametrize(("what", "article"), [("engine", "an engine"), ("family", "a family")])
+def test_unknown_names_read_well(what, article):
+    assert f"; {article} must be" in str(e.unknown(what, "x", ["y"]))
