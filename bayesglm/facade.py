@@ -34,6 +34,7 @@ from bayesglm.model import build, likelihood_units
 from bayesglm.newdata import read_new_rows
 from bayesglm.pointwise import log_likelihood, loo, to_dataset
 from bayesglm.predict import LEVEL, QUANTITIES, Prediction, check_seed, predict_rows
+from bayesglm.prior_predictive import draw_prior_predictive
 from bayesglm.priors import Prior
 from bayesglm.registry import discover
 from bayesglm.report.page import write_report
@@ -158,8 +159,7 @@ class Model:
         xarray.DataTree
             Groups ``prior`` and ``prior_predictive``, dims chain, draw and obs.
         """
-        tree: xr.DataTree = pm.sample_prior_predictive(draws=draws, model=self.pymc, random_seed=check_seed(seed))
-        return tree
+        return draw_prior_predictive(self.problem, self.schema, self.audit, seed=seed, draws=draws)
 
     def fit(
         self, engine: str | Engine = "nuts", *, seed: int | None = None, progress: bool | None = None, **settings: Any,
@@ -219,7 +219,7 @@ def _somebody_looks() -> bool:
 
 
 def with_data(draws: xr.DataTree, problem: Problem) -> xr.DataTree:
-    """Return the draws with the groups ``observed_data`` and ``constant_data`` over the rows of the likelihood, repeated by weight."""
+    """Return the draws with ``observed_data`` and ``constant_data`` over the rows of the likelihood, repeated by weight."""
     units, name = likelihood_units(problem, "obs"), problem.specification.roles.response
     coords = {"obs": units.label}
     constants = {key: ("obs", values) for key, values in (("exposure", units.exposure), ("trials", units.trials))

@@ -58,21 +58,33 @@ class Likelihood:
 def likelihood_units(problem: Problem, over: Over) -> Likelihood:
     """Return the units of the likelihood: rows with exposure 0 add nothing and are left out."""
     data = problem.observations
-    rows = np.flatnonzero(data.informative & (data.weights > 0))
+    rows = np.flatnonzero(data.informative)
     frequency = data.weights[rows]
     if over == "obs":
         rows = np.repeat(rows, frequency.astype(np.intp))
         label, frequency = np.arange(len(rows)) if (data.weights != 1).any() else rows, np.ones(len(rows))
     else:
-        keys = [problem.patterns.index[rows], data.response[rows]]
-        keys += [each[rows] for each in (data.exposure, data.trials) if each is not None]
-        first, index = distinct(keys, len(rows))
+        first, index = _distinct_rows(problem, rows)
         frequency = np.bincount(index, frequency, minlength=len(first))
         rows, label = rows[first], np.arange(len(first))
     return Likelihood(
         over, label.astype(np.int64), problem.patterns.index[rows], data.response[rows], frequency,
         None if data.exposure is None else data.exposure[rows], None if data.trials is None else data.trials[rows],
     )
+
+
+def cell_of_rows(problem: Problem) -> NDArray[np.intp]:
+    """Return the cell of each row of the ``obs`` form, in its order."""
+    rows = np.flatnonzero(problem.observations.informative)
+    return np.repeat(_distinct_rows(problem, rows)[1], problem.observations.weights[rows].astype(np.intp))
+
+
+def _distinct_rows(problem: Problem, rows: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the first of each set of identical rows, and the set of each row."""
+    data = problem.observations
+    keys = [problem.patterns.index[rows], data.response[rows]]
+    keys += [each[rows] for each in (data.exposure, data.trials) if each is not None]
+    return distinct(keys, len(rows))
 
 
 def build(problem: Problem, *, over: Over = "obs") -> pm.Model:

@@ -6,7 +6,7 @@ Identical rows share a cell, so a table of millions costs what its cells cost; `
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,12 +17,11 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from bayesglm.data.patterns import Patterns
 from bayesglm.families.family import Family, Values
 from bayesglm.families.links import LINKS
 from bayesglm.fitted import Fitted
-from bayesglm.model import likelihood_units
-from bayesglm.rows import Rows, chunks, linear_predictor, parameters, rows_of, states, thin
+from bayesglm.model import cell_of_rows, likelihood_units
+from bayesglm.rows import chunks, linear_predictor, parameters, rows_of_units, states, thin
 
 if TYPE_CHECKING:
     from arviz_stats.utils import ELPDData
@@ -59,8 +58,7 @@ def log_likelihood(fitted: Fitted) -> PointwiseLikelihood:
     """
     problem = fitted.data()
     units = likelihood_units(problem, "cell")
-    cells = Rows(
-        replace_index(problem.patterns, units.pattern), rows_of(fitted, problem).coded, units.exposure, units.trials, {})
+    cells = rows_of_units(fitted, problem, units)
     which = thin(fitted, None)
     rng = np.random.default_rng(0)  # nothing is drawn: the fit's own rows have no new level
     held = {each.parameter: states(fitted, each, coded, which, "conditional", rng)
@@ -74,26 +72,7 @@ def log_likelihood(fitted: Fitted) -> PointwiseLikelihood:
         trials = np.ones((1, len(take))) if units.trials is None else units.trials[None, take]
         full = [np.ascontiguousarray(np.broadcast_to(each, (len(which), len(take)))) for each in numbers.values()]
         values[:, take] = density(units.response[None, take], trials, *full, *etas.values())
-    return PointwiseLikelihood(values, units.frequency, _cell_of_rows(problem, units.frequency))
-
-
-def replace_index(patterns: Patterns, index: NDArray[np.intp]) -> Patterns:
-    """Return the patterns with another index back."""
-    return replace(patterns, index=index)
-
-
-def _cell_of_rows(problem: Any, frequency: Array) -> NDArray[np.intp]:
-    """Return the cell of each row of the ``obs`` form, in its order."""
-    by_row, by_cell = likelihood_units(problem, "obs"), likelihood_units(problem, "cell")
-    place = {key: i for i, key in enumerate(_keys(by_cell))}
-    del frequency
-    return np.array([place[key] for key in _keys(by_row)], np.intp)
-
-
-def _keys(units: Any) -> list[tuple[float, ...]]:
-    columns = [units.pattern.astype(np.float64), units.response]
-    columns += [each for each in (units.exposure, units.trials) if each is not None]
-    return list(map(tuple, np.column_stack(columns).tolist()))
+    return PointwiseLikelihood(values, units.frequency, cell_of_rows(problem))
 
 
 def _compile(family: Family, links: dict[str, str]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ from bayesglm.data.patterns import Patterns
 from bayesglm.design import CodedPredictor, Predictor
 from bayesglm.families.links import LINKS
 from bayesglm.fitted import Fitted
+from bayesglm.model import Likelihood
 from bayesglm.specification import Problem
 from bayesglm.terms.term import Basis, Block
 
@@ -68,6 +69,12 @@ def rows_of(fitted: Fitted, problem: Problem) -> Rows:
     """Return the rows of a problem, coded for the fitted model."""
     data = problem.observations
     return code_rows(fitted, problem.patterns, data.exposure, data.trials, data.labels)
+
+
+def rows_of_units(fitted: Fitted, problem: Problem, units: Likelihood) -> Rows:
+    """Return the units of a likelihood, rows or cells, coded for the fitted model."""
+    coded = tuple(each.code(problem.patterns.table) for each in fitted.specification.predictors)
+    return Rows(replace(problem.patterns, index=units.pattern), coded, units.exposure, units.trials, {})
 
 
 def code_rows(

@@ -181,10 +181,11 @@ class Summary:
         return f"{self.heading}\n\n{table}\n\n{self._readings()}"
 
     def _readings(self) -> str:
-        """What each line is, in words: scale, what its ratio is, unit or reference."""
+        """Say what each line is: scale, what its ratio is, unit or reference."""
         width = max(map(len, self.frame.index), default=0)
-        return "\n".join(f"{name:<{width}}  {scale}{f', {ratio}' if ratio else ''}: {reading}" for name, scale, ratio, reading in zip(
-            self.frame.index, self.frame["scale"], self.frame["ratio_kind"], self.frame["reading"], strict=True))
+        kinds = self.frame["scale"].where(self.frame["ratio_kind"] == "", self.frame["scale"] + ", " + self.frame["ratio_kind"])
+        return "\n".join(f"{name:<{width}}  {kind}: {reading}"
+                         for name, kind, reading in zip(self.frame.index, kinds, self.frame["reading"], strict=True))
 
     __repr__ = __str__
 

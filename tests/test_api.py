@@ -63,3 +63,16 @@ def test_text_of_a_summary_names_units_and_ratios(model: bg.Model) -> None:
     text = str(bg.Fit(**{name: getattr(fit, name) for name in fit.__dataclass_fields__}).summary())
     assert "x" in text
     assert "log, rate ratio: per +1 of x" in text
+
+
+def test_prior_predictive_counts_never_wrap_around(model: bg.Model) -> None:
+    tree = model.prior_predictive(seed=1, draws=50)
+    assert tree["prior_predictive"]["errors"].dims == ("chain", "draw", "obs")
+    assert tree["prior_predictive"].sizes == {"chain": 1, "draw": 50, "obs": model.audit.represented}
+    again = model.prior_predictive(seed=1, draws=50)
+    assert np.array_equal(tree["prior_predictive"]["errors"], again["prior_predictive"]["errors"])
+    frame = pd.DataFrame({"errors": [1, 2, 3, 4], "x": [0.0, 1.0, 2.0, 3.0]})
+    wide = bg.Model("errors ~ x", frame, "poisson", priors={"common": bg.priors.Normal(0, 100)})
+    counts = wide.prior_predictive(seed=1, draws=200)["prior_predictive"]["errors"]
+    assert float(counts.min()) >= 0
+    assert float(counts.max()) > 2.0**63

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bayesglm.errors import unknown
 from bayesglm.families.family import Family
 from bayesglm.registry import discover
@@ -23,7 +25,7 @@ def named(name: str) -> Family:
     >>> named("truncated_poisson").with_options(lower=2).support.rule
     'a truncated_poisson response needs counts >= 2'
     """
-    known = discover(__name__, Family)
+    known: Mapping[str, Family] = discover(__name__, Family)
     if name not in known:
         raise unknown("family", name, known)
     return known[name]
