@@ -150,5 +150,5 @@ def test_ten_tuning_draws_fail_and_a_proper_run_passes():
     model = bg.Model("y ~ x", {"y": rng.poisson(np.exp(1 + 0.5 * x)), "x": x}, family="negative_binomial")
     short = model.fit(seed=1, tune=10, draws=50, chains=4, progress=False)
     assert MEMBER.run(short, 0).verdict == "fail"
-    proper = model.fit(seed=1, chains=4, progress=False)
+    proper = model.fit(seed=1, draws=500, chains=4, progress=False)
     assert MEMBER.run(proper, 0).verdict == "pass", MEMBER.run(proper, 0).finding
