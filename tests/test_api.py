@@ -76,3 +76,24 @@ def test_prior_predictive_counts_never_wrap_around(model: bg.Model) -> None:
     counts = wide.prior_predictive(seed=1, draws=200)["prior_predictive"]["errors"]
     assert float(counts.min()) >= 0
     assert float(counts.max()) > 2.0**63
+
+
+def test_formulaic_only_transforms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bases are called as functions; its parser and materialiser, which evaluate Python, never are."""
+    import formulaic
+    from formulaic.materializers.base import FormulaMaterializer
+    from formulaic.parser import DefaultFormulaParser
+
+    def called(*given: object, **options: object) -> None:
+        raise AssertionError("formulaic was asked to read a formula")
+
+    for owner, name in ((formulaic.Formula, "__init__"), (DefaultFormulaParser, "get_terms"), (DefaultFormulaParser, "get_ast"),
+                        (FormulaMaterializer, "__init__"), (FormulaMaterializer, "get_model_matrix"), (formulaic, "model_matrix")):
+        monkeypatch.setattr(owner, name, called)
+    rng = np.random.default_rng(0)
+    columns = {name: rng.normal(size=40) for name in ("v", "w", "x", "z")}
+    frame = pd.DataFrame({"y": rng.poisson(3, 40), **columns, "a": np.resize(list("rst"), 40)})
+    model = bg.Model('y ~ poly(x, 3) + bs(z, df=5) + C(a, reference="s") + scale(w):a + s(v)', frame, "poisson")
+    assert "poly(x, degree=3)[2]" in model.problem.specification.predictors[0].coef
+    with pytest.raises(AssertionError, match="read a formula"):
+        formulaic.model_matrix("y ~ x", frame)
