@@ -130,6 +130,9 @@ class Prediction:
     def sum(self, by: str | Sequence[str] | None = None) -> Prediction:
         """Return the sums of expected and predicted responses over rows, draw by draw.
 
+        The rows are those of the table, each counted once: a weight says how much was learnt from a row, not how often it is
+        predicted.
+
         Parameters
         ----------
         by : str or sequence of str, optional

@@ -87,8 +87,9 @@ def test_formulaic_only_transforms(monkeypatch: pytest.MonkeyPatch) -> None:
     def called(*given: object, **options: object) -> None:
         raise AssertionError("formulaic was asked to read a formula")
 
-    for owner, name in ((formulaic.Formula, "__init__"), (DefaultFormulaParser, "get_terms"), (DefaultFormulaParser, "get_ast"),
-                        (FormulaMaterializer, "__init__"), (FormulaMaterializer, "get_model_matrix"), (formulaic, "model_matrix")):
+    entries = ((formulaic, "model_matrix"), (formulaic.Formula, "__init__"), (DefaultFormulaParser, "get_terms"),
+               (DefaultFormulaParser, "get_ast"), (FormulaMaterializer, "__init__"), (FormulaMaterializer, "get_model_matrix"))
+    for owner, name in entries:
         monkeypatch.setattr(owner, name, called)
     rng = np.random.default_rng(0)
     columns = {name: rng.normal(size=40) for name in ("v", "w", "x", "z")}
