@@ -233,21 +233,19 @@ def block_dims(block: Block, predictor: Predictor) -> tuple[str, str]:
 
 
 def _theta(block: Block, predictor: Predictor, priors: Mapping[str, tuple[Prior, ...]]) -> dict[str, TensorVariable]:
-    """Write a block's hyperparameters; standard deviations and a correlation come together as one Cholesky factor."""
+    """Write a block's hyperparameters; with a correlation, also the Cholesky factor of the covariance."""
     model, theta = pm.modelcontext(None), {}
     _, effects = block_dims(block, predictor)
     by_key = {each.key: each for each in block.hyperparameters}
-    if "cor" in by_key:
-        cor, sd = by_key["cor"], by_key["sd"]
-        (prior,) = priors[cor.name]
-        assert isinstance(prior, LKJ)
-        factor, sds, matrix = prior.covariance(predictor.name(f"cholesky_{block.name}"), priors[sd.name])
-        model.add_coord(f"{effects}_other", list(cor.labels))
-        theta["cholesky"] = factor
-        theta["sd"] = pm.Deterministic(predictor.name(sd.name), sds, dims=effects)
-        theta["cor"] = pm.Deterministic(predictor.name(cor.name), matrix, dims=(effects, f"{effects}_other"))
-        return theta
+    cor = by_key.pop("cor", None)
     for key, each in by_key.items():
         chosen, name = priors[each.name], predictor.name(each.name)
         theta[key] = type(chosen[0]).vector(name, chosen, (effects,)) if each.labels else chosen[0].scalar(name)
+    if cor is not None:
+        (prior,) = priors[cor.name]
+        assert isinstance(prior, LKJ)
+        factor = prior.factor(predictor.name(f"partial_{block.name}"), len(cor.labels))
+        model.add_coord(f"{effects}_other", list(cor.labels))
+        theta["cor"] = pm.Deterministic(predictor.name(cor.name), factor @ factor.T, dims=(effects, f"{effects}_other"))
+        theta["cholesky"] = theta["sd"][:, None] * factor
     return theta

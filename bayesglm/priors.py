@@ -219,12 +219,23 @@ class LKJ(Prior):
     eta: float = 2.0
     support: ClassVar[str] = "correlation_matrix"
 
-    def covariance(self, name: str, sd: Sequence[Prior]) -> tuple[TensorVariable, TensorVariable, TensorVariable]:
-        """Write the Cholesky factor of a covariance whose correlation has this prior; returns (factor, sds, correlation)."""
-        factor, correlation, sds = pm.LKJCholeskyCov(
-            name, n=len(sd), eta=np.float64(self.eta), sd_dist=type(sd[0]).unnamed(sd), store_in_trace=False,
-        )
-        return factor, sds, correlation
+    def factor(self, name: str, size: int) -> TensorVariable:
+        """Write the Cholesky factor of a correlation matrix of so many rows with this prior, inside a model context.
+
+        Sampled are canonical partial correlations p_ij, independent with (p_ij + 1) / 2 ~ Beta(b_j, b_j) and
+        b_j = eta + (size - 2 - j) / 2; the factor is L_ij = p_ij prod_{k<j} sqrt(1 - p_ik^2) with p_ii = 1. Standard deviations
+        stay apart: a covariance's own factor has an entry whose scale is another one's value, which samplers get stuck in.
+        Source: Lewandowski, Kurowicka and Joe (2009), Journal of Multivariate Analysis 100, 1989.
+        """
+        below = size - 1 - np.arange(size)
+        spread = np.repeat(self.eta + (below - 1) / 2, below)
+        unit = pm.Beta(name, alpha=spread, beta=spread, shape=len(spread))
+        left, columns = pt.ones(size), []
+        for j, part in enumerate(np.split(np.arange(len(spread)), np.cumsum(below)[:-1])):
+            share = unit[part]
+            columns.append(pt.concatenate([pt.zeros(j), left[:1], (2.0 * share - 1.0) * left[1:]]))
+            left = left[1:] * 2.0 * pt.sqrt(share * (1.0 - share))
+        return pt.stack(columns, axis=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def telemetry(rows: int = 2000, services: int = 40, seed: int = 1) -> Workload:
 def smallest_ess(fit: bg.Fit, method: str) -> float:
     """Return the smallest ESS over everything that is no group effect and no value for each row."""
     posterior = fit.draws["posterior"].to_dataset()
-    small = [str(name) for name in posterior if not re.search(r"(^|_)(effect|z|cholesky)_", str(name))]
+    small = [str(name) for name in posterior if not re.search(r"(^|_)(effect|z|partial)_", str(name))]
     ess = az.ess(posterior[small], method=method)
     return float(min(np.nanmin(ess[name].values) for name in small))
 
