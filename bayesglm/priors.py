@@ -72,11 +72,6 @@ class Prior:
         """Write one variable for several parameters that have this kind of prior, inside a model context."""
         return cls.distribution(name, **_stacked(priors, vector=dims is not None), dims=dims)
 
-    @classmethod
-    def unnamed(cls, priors: Sequence[Self]) -> TensorVariable:
-        """Return the PyMC distribution of several parameters as a vector, without a name."""
-        return cls.distribution.dist(**_stacked(priors, vector=True), shape=len(priors))
-
     def scalar(self, name: str) -> TensorVariable:
         """Write one scalar variable, inside a model context."""
         return type(self).vector(name, (self,), None)
