@@ -48,8 +48,13 @@ class Part:
     def block(self, numbers: Array) -> Block:
         """Return the block of an ascent, with the prior that these numbers give."""
         levels = len(self.layout.levels)
-        width = self.component.features(numbers[:1], levels).shape[1]
-        return Block(self.component, self.component.prior(numbers, levels), levels, width)
+        return Block(self.component, self.component.prior(numbers, levels), levels, self.width)
+
+    @property
+    def width(self) -> int:
+        """Number of features of a row."""
+        row = np.zeros((1, len(self.layout.names)))
+        return int(self.component.features(row, len(self.layout.levels)).shape[1])
 
 
 def components_of(columns: Sequence[str], table: Table, given: str | Mapping[str, str]) -> dict[str, Component]:

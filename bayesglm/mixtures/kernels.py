@@ -2,6 +2,7 @@
 
 A responsibility below exp(-40) changes no sum that float64 can hold, so its exponential and its row are skipped; where
 components are apart that is most of them. One thread: small matrix products spread over threads wait for each other.
+Compiled at the first call (about a second); nothing is written to disk.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _NEGLIGIBLE = -40.0
 _FAST = {"reassoc", "contract"}  # sums may be taken in another order; infinities and NaN keep their meaning
 
 
-@numba.njit(cache=True, fastmath=_FAST)  # type: ignore[untyped-decorator, unused-ignore]
+@numba.njit(fastmath=_FAST)  # type: ignore[untyped-decorator, unused-ignore]
 def _normalise(natural: Array, row: Array, shares: Array) -> float:
     """Write the responsibilities of one row into ``shares``; return the log normaliser."""
     count, size = natural.shape
@@ -37,7 +38,7 @@ def _normalise(natural: Array, row: Array, shares: Array) -> float:
     return float(top + np.log(total))
 
 
-@numba.njit(cache=True, fastmath=_FAST)  # type: ignore[untyped-decorator, unused-ignore]
+@numba.njit(fastmath=_FAST)  # type: ignore[untyped-decorator, unused-ignore]
 def sweep(natural: Array, features: Array) -> tuple[Array, float]:
     """Return the sums of features (component, feature) under new responsibilities, and the sum of log normalisers."""
     count, size = natural.shape
@@ -53,7 +54,7 @@ def sweep(natural: Array, features: Array) -> tuple[Array, float]:
     return sums, total
 
 
-@numba.njit(cache=True, fastmath=_FAST)  # type: ignore[untyped-decorator, unused-ignore]
+@numba.njit(fastmath=_FAST)  # type: ignore[untyped-decorator, unused-ignore]
 def assign(natural: Array, features: Array) -> tuple[Array, Array]:
     """Return responsibilities (component, row) and log normalisers (row,)."""
     count, rows = len(natural), len(features)
@@ -65,7 +66,7 @@ def assign(natural: Array, features: Array) -> tuple[Array, Array]:
     return found, normalisers
 
 
-@numba.njit(cache=True, fastmath=_FAST)  # type: ignore[untyped-decorator, unused-ignore]
+@numba.njit(fastmath=_FAST)  # type: ignore[untyped-decorator, unused-ignore]
 def gather(responsibilities: Array, features: Array) -> Array:
     """Return the sums of features (component, feature) under responsibilities (component, row)."""
     count, size = len(responsibilities), features.shape[1]
@@ -79,7 +80,7 @@ def gather(responsibilities: Array, features: Array) -> Array:
     return sums
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@numba.njit(fastmath=False)  # type: ignore[untyped-decorator, unused-ignore]
 def entropy(responsibilities: Array) -> Array:
     """Return minus the sum of r log r over rows for each component; together they are the entropy."""
     found = np.zeros(len(responsibilities))
@@ -90,7 +91,7 @@ def entropy(responsibilities: Array) -> Array:
     return found
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@numba.njit(fastmath=False)  # type: ignore[untyped-decorator, unused-ignore]
 def pair_entropy(responsibilities: Array, first: NDArray[np.intp], second: NDArray[np.intp]) -> Array:
     """Return `entropy` of the sum of two components, for each pair."""
     found = np.zeros(len(first))

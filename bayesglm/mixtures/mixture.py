@@ -24,6 +24,7 @@ from bayesglm.mixtures.weights import WEIGHTS, Weights
 from bayesglm.predict import LEVEL, check_seed, interval_names
 
 _INTERVAL_DRAWS = 4000
+_MOST_BYTES = 4e9
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
@@ -93,6 +94,7 @@ class Mixture:
         if table.rows < 2:
             raise OptionError("the table has one row", value=1, rule="a mixture needs at least two rows", fix="Add rows.")
         parts = parts_of(names, table, components_of(names, table, component), transform or {})
+        _check_size(parts, table)
         made = {"table": table, "schema": schema, "parts": parts, "prior": WEIGHTS[weights],
                 "concentration": float(concentration), "max_components": int(max_components)}
         for name, value in made.items():
@@ -281,6 +283,16 @@ def _checked_names(columns: Sequence[str]) -> tuple[str, ...]:
 def _check_limit(limit: object) -> None:
     if isinstance(limit, bool) or not isinstance(limit, int | np.integer) or limit < 1:
         raise OptionError(f"max_components={limit!r}", value=limit, rule="it is a whole number >= 1", fix="Leave it out for 20.")
+
+
+def _check_size(parts: Sequence[Part], table: Table) -> None:
+    """Refuse features that would not fit: a full covariance has as many as its entries, and all rows are held at once."""
+    width = 1 + sum(part.width for part in parts)
+    size = 8 * width * table.rows
+    if size > _MOST_BYTES:
+        raise OptionError(f"{table.rows} rows with {width} features need {size / 1e9:.1f} GB", value=size,
+                          rule=f"features of all rows are held in at most {_MOST_BYTES / 1e9:g} GB",
+                          fix="Give component='diagonal_gaussian', fewer columns, or a sample of the rows.")
 
 
 def _checked_size(size: object) -> int:
