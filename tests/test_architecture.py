@@ -31,7 +31,7 @@ ORDER = (
     "rows",
     "responses",
     "newdata pointwise predict",
-    "contrast describe prior_predictive summary storage",
+    "contrast describe mixtures prior_predictive summary storage",
     "checks",
     "plots report",
     "facade",

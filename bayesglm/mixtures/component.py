@@ -1,0 +1,152 @@
+"""Component: the contract of what a component of a mixture says of some columns.
+
+Every member is a conjugate exponential family. For one component with parameters theta,
+
+    log p(x | theta) = c(theta) + t(x) . eta(theta) + b(x),
+
+with features t(x), natural parameters eta and a base b, so that coordinate ascent is two matrix products whatever the
+columns hold, and a mixed table is a product of members.
+
+To add a component:
+
+1. Write one file in ``bayesglm/mixtures/components/`` that ends in ``MEMBER = Component(...)``.
+2. Parameters are arrays by name whose first axis is the component; a prior has one component.
+3. Run ``pytest tests/mixtures``: the laws run over every member.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Params = Mapping[str, Array]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """How the numbers of a block relate to the columns of the table.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The columns.
+    levels : tuple of str
+        Levels of a categorical column, else empty.
+    log : bool array, shape (feature,)
+        Whether a column was put on the log scale.
+    center, scale : array, shape (feature,)
+        ``value = center + scale * number``, on the log scale where there is one.
+    """
+
+    names: tuple[str, ...]
+    levels: tuple[str, ...]
+    log: NDArray[np.bool_]
+    center: Array
+    scale: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """Posterior draws of one quantity.
+
+    Attributes
+    ----------
+    name : str
+        Variable of the posterior.
+    labels : mapping
+        Dimension to its labels, in the order of the axes after draw and component.
+    values : array, shape (draw, component, ...)
+        The draws.
+    """
+
+    name: str
+    labels: Mapping[str, tuple[str, ...]]
+    values: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """What a component says of some columns, as a record of functions.
+
+    Attributes
+    ----------
+    name : str
+        The name users write.
+    label : str
+        What it is, in words.
+    kinds : tuple of str
+        Kinds of columns it takes.
+    joint : bool
+        Whether all its columns stand in one block; else each column has a block of its own.
+    scaled : bool
+        Whether its columns are standardised, and may be put on the log scale.
+    check : callable
+        ``check(name, values)`` raises where a column cannot be described.
+    prior : callable
+        ``prior(data, levels)`` gives the prior's parameters from the scale of the data.
+    coordinates : callable
+        ``coordinates(data, levels)`` gives numbers of shape (row, .) whose distance means something, for the starts.
+    features : callable
+        ``features(data, levels)`` gives t(x), shape (row, p).
+    base : callable
+        ``base(data)`` gives b(x), shape (row,).
+    update : callable
+        ``update(prior, counts, sums)`` gives the posterior for weighted row counts (component,) and sums of
+        features (component, p).
+    natural : callable
+        ``natural(params)`` gives E[c], shape (component,), and E[eta], shape (component, p).
+    divergence : callable
+        ``divergence(prior, params)`` gives the Kullback-Leibler divergence of the posterior from the prior, (component,).
+    predictive : callable
+        ``predictive(params, data)`` gives the log posterior predictive density, shape (row, component).
+    simulate : callable
+        ``simulate(params, labels, rng)`` draws one row from the posterior predictive of each component named in labels.
+    draw : callable
+        ``draw(params, layout, size, rng)`` gives posterior draws in the units of the columns (logs where there is a log).
+    describe : callable
+        ``describe(params, layout)`` gives the columns of the component table, in original units.
+    source : str
+        Where the mathematics stands.
+    """
+
+    name: str
+    label: str
+    kinds: tuple[str, ...]
+    joint: bool
+    scaled: bool
+    check: Callable[[str, Array], None]
+    prior: Callable[[Array, int], Params]
+    coordinates: Callable[[Array, int], Array]
+    features: Callable[[Array, int], Array]
+    base: Callable[[Array], Array]
+    update: Callable[[Params, Array, Array], Params]
+    natural: Callable[[Params], tuple[Array, Array]]
+    divergence: Callable[[Params, Params], Array]
+    predictive: Callable[[Params, Array], Array]
+    simulate: Callable[[Params, NDArray[np.intp], np.random.Generator], Array]
+    draw: Callable[[Params, Layout, int, np.random.Generator], tuple[Drawn, ...]]
+    describe: Callable[[Params, Layout], Mapping[str, Array]]
+    source: str
+
+
+def describe_numbers(mean: Array, variance: Array, layout: Layout) -> Mapping[str, Array]:
+    """Return mean and sd of each column in original units; a log scale gives the log-normal's.
+
+    Examples
+    --------
+    >>> layout = Layout(("x",), (), np.array([False]), np.array([10.0]), np.array([2.0]))
+    >>> {name: float(value[0]) for name, value in describe_numbers(np.array([[1.0]]), np.array([[4.0]]), layout).items()}
+    {'x_mean': 12.0, 'x_sd': 4.0}
+    """
+    center, spread = layout.center + layout.scale * mean, layout.scale**2 * variance
+    shown: dict[str, Array] = {}
+    for j, name in enumerate(layout.names):
+        m, v = center[:, j], spread[:, j]
+        if layout.log[j]:
+            m, v = np.exp(m + v / 2), np.expm1(v) * np.exp(2 * m + v)
+        shown |= {f"{name}_mean": m, f"{name}_sd": np.sqrt(v)}
+    return shown

@@ -1,0 +1,1 @@
+"""Components of a mixture, one file each."""

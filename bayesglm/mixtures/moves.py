@@ -1,0 +1,186 @@
+"""Moves: split, merge and delete components, accepted only where the bound improves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesglm.mixtures.ascent import Posterior, Problem, ascend, from_responsibilities, maximise, slices
+from bayesglm.mixtures.component import Array
+from bayesglm.mixtures.kernels import assign, entropy, gather, pair_entropy, sweep
+from bayesglm.mixtures.starts import kmeans
+
+TOLERANCE = 1e-5  # nats a row: enough to compare structures
+_SWEEPS = 60
+_INNER = 12  # sweeps inside a split
+_TRIED = 4  # merges and deletions tried in full in each round
+_LEAST_ROWS = 4.0  # a component with fewer is not split
+_EMPTY = 0.5  # components with fewer rows are deleted together; the first component always has more
+GAIN = 1e-3  # nats that more components must gain
+_TIE = 1e-4  # nats that fewer components may lose: components without rows neither gain nor lose
+_ROUNDS = 100
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """A mixture of the rows that are searched.
+
+    Attributes
+    ----------
+    posterior : Posterior
+        The parameters.
+    bound : float
+        The bound.
+    """
+
+    posterior: Posterior
+    bound: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Search:
+    """What a search works on.
+
+    Attributes
+    ----------
+    problem : Problem
+        The rows.
+    points : array, shape (row, coordinate)
+        Where distances mean something.
+    rng : numpy.random.Generator
+        For the splits.
+    """
+
+    problem: Problem
+    points: Array
+    rng: np.random.Generator
+
+
+def climb(problem: Problem, posterior: Posterior, sweeps: int = _SWEEPS) -> State:
+    """Return the state at the end of an ascent."""
+    found = ascend(problem, posterior, sweeps, TOLERANCE)
+    return State(found.posterior, found.bound)
+
+
+def merge(search: Search, state: State) -> State:
+    """Merge pairs as long as that improves the bound."""
+    while state.posterior.size > 1:
+        responsibilities, _ = assign(state.posterior.natural, search.problem.features)
+        better = _first_better(search, state, _merged(search.problem, responsibilities))
+        if better is None:
+            break
+        state = better
+    return state
+
+
+def delete(search: Search, state: State) -> State:
+    """Give the rows of the smallest components to the others as long as that improves the bound."""
+    while state.posterior.size > 1:
+        natural = state.posterior.natural
+        smallest = range(state.posterior.size - 1, max(state.posterior.size - 1 - _TRIED, -1), -1)
+        empty = np.flatnonzero(state.posterior.counts < _EMPTY)
+        alone = [np.array([k]) for k in smallest]
+        candidates = [_without(search.problem, natural, held) for held in ([empty] if len(empty) else []) + alone]
+        better = _first_better(search, state, candidates)
+        if better is None:
+            break
+        state = better
+    return state
+
+
+def split(search: Search, state: State) -> State:
+    """Split every component whose two parts give a better bound, then climb; once over all components."""
+    responsibilities, _ = assign(state.posterior.natural, search.problem.features)
+    _, bound = from_responsibilities(search.problem, responsibilities)
+    grown = responsibilities
+    for k in range(len(responsibilities)):
+        if len(grown) >= search.problem.limit:
+            break
+        share = _divide(search, responsibilities[k])
+        if share is None:
+            continue
+        trial = np.vstack([grown, responsibilities[k] * (1 - share)])
+        trial[k] *= share
+        _, found = from_responsibilities(search.problem, trial)
+        if found > bound + GAIN:
+            grown, bound = trial, found
+    if len(grown) == len(responsibilities):
+        return state
+    posterior, _ = from_responsibilities(search.problem, grown)
+    better = climb(search.problem, posterior)
+    return better if better.bound > state.bound + GAIN else state
+
+
+def improve(search: Search, state: State, moves: tuple[Callable[[Search, State], State], ...]) -> State:
+    """Make moves in turn until none improves the bound."""
+    for _ in range(_ROUNDS):
+        before = state.bound
+        for move in moves:
+            state = move(search, state)
+        if state.bound <= before + GAIN:
+            break
+    return state
+
+
+def _first_better(search: Search, state: State, candidates: list[Posterior]) -> State | None:
+    """Return the first candidate that is no worse after a climb: at a tie fewer components win."""
+    for candidate in candidates:
+        found = climb(search.problem, candidate, 3)
+        if found.bound > state.bound - _TIE:
+            return climb(search.problem, found.posterior)
+    return None
+
+
+def _merged(problem: Problem, responsibilities: Array) -> list[Posterior]:
+    """Return the mixtures with one pair merged that have the best bounds at once."""
+    sums = gather(responsibilities, problem.features)
+    first, second = np.triu_indices(len(sums), 1)
+    together = problem_value(problem, sums[first] + sums[second])
+    alone = problem_value(problem, sums)
+    doubt = entropy(responsibilities)
+    mixed = pair_entropy(responsibilities, first, second)
+    gain = together - alone[first] - alone[second] + mixed - doubt[first] - doubt[second]
+    found = []
+    for pair in np.argsort(-gain, kind="stable")[:_TRIED]:
+        kept = sums.copy()
+        kept[first[pair]] += kept[second[pair]]
+        found.append(maximise(problem, np.delete(kept, second[pair], axis=0)))
+    return found
+
+
+def problem_value(problem: Problem, sums: Array) -> Array:
+    """Return what components with these sums add to the bound, apart from weights and entropy: their log evidence."""
+    value = np.zeros(len(sums))
+    for block, place in slices(problem.blocks):
+        params = block.component.update(block.prior, sums[:, 0], sums[:, place])
+        constant, natural = block.component.natural(params)
+        value += sums[:, 0] * constant + (sums[:, place] * natural).sum(axis=1) - block.component.divergence(block.prior, params)
+    return value
+
+
+def _without(problem: Problem, natural: Array, gone: NDArray[np.intp]) -> Posterior:
+    sums, _ = sweep(np.delete(natural, gone, axis=0), problem.features)
+    return maximise(problem, sums)
+
+
+def _divide(search: Search, weight: Array) -> Array | None:
+    """Return the share of each row that goes to the first of two parts of a component."""
+    held: NDArray[np.intp] = np.flatnonzero(weight > 0.01)
+    if weight.sum() < _LEAST_ROWS or len(held) < 2:
+        return None
+    parts = kmeans(search.points[held], 2, search.rng)
+    if len(parts) < 2:
+        return None
+    problem, features = search.problem, search.problem.features[held]
+    share, natural = parts, np.empty(0)
+    for _ in range(_INNER):
+        sums = gather(share * weight[held], features)
+        order = np.argsort(-sums[:, 0], kind="stable")
+        natural = maximise(problem, sums).natural
+        before, share = share[order], assign(natural, features)[0]
+        if np.abs(share - before).max() < 1e-3:
+            break
+    return np.asarray(assign(natural, problem.features)[0][0])

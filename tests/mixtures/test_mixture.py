@@ -1,0 +1,233 @@
+"""Mixture and MixtureFit: the number of components, what does not matter, scores, draws, and bad input."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from bayesglm.errors import BayesGLMError
+from bayesglm.mixtures import Mixture
+from tests.mixtures.worlds import mixed, separated
+
+MIXED = {"columns": ["latency_ms", "restarts", "cold", "zone"], "transform": {"latency_ms": "log"},
+         "component": {"restarts": "poisson"}}
+
+
+@pytest.fixture(scope="module")
+def fit():
+    table, _ = separated(3, 2, 1500, 1)
+    return Mixture(["x0", "x1"], table).fit(seed=1)
+
+
+def finite(frame):
+    return bool(np.isfinite(frame.select_dtypes("number").to_numpy()).all())
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("count", [1, 5])
+def test_the_number_of_components_is_found(count, seed):
+    table, labels = separated(count, 2, 2500, seed)
+    found = Mixture(["x0", "x1"], table, max_components=12).fit(seed=seed)
+    assert found.posterior.size == count
+    shares = np.sort(np.bincount(labels) / len(labels))[::-1]
+    assert np.allclose(found.components["weight"], shares, atol=0.015)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("count", "size"), [(1, 2), (1, 8), (5, 8), (10, 2), (20, 2), (20, 8)])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_number_of_components_is_found_in_more_tables(count, size, seed):
+    table, _ = separated(count, size, 30_000, seed)
+    assert Mixture(list(table), table, max_components=40).fit(seed=seed).posterior.size == count
+
+
+def test_one_seed_gives_one_fit(fit):
+    table, _ = separated(3, 2, 1500, 1)
+    again = Mixture(["x0", "x1"], table).fit(seed=1)
+    assert again.bound == fit.bound
+    pd.testing.assert_frame_equal(again.components, fit.components)
+
+
+def test_order_units_and_origin_of_the_data_change_nothing(fit):
+    table, _ = separated(3, 2, 1500, 1)
+    moved = {name: 1000.0 - 7.0 * values for name, values in table.items()}
+    other = Mixture(["x0", "x1"], moved).fit(seed=1)
+    assert np.allclose(other.responsibilities(moved), fit.responsibilities(table), atol=1e-5)
+    assert np.allclose(other.score(moved) + 2 * np.log(7.0), fit.score(table), atol=1e-4)
+    assert np.allclose(other.components["x1_mean"], 1000.0 - 7.0 * fit.components["x1_mean"], rtol=1e-5)
+    swapped = Mixture(["x1", "x0"], table).fit(seed=1)
+    assert np.allclose(swapped.score(table), fit.score(table), atol=1e-4)
+
+
+def test_responsibilities_and_labels(fit):
+    table, labels = separated(3, 2, 1500, 1)
+    found = fit.responsibilities(table)
+    assert found.shape == (1500, 3)
+    assert np.allclose(found.sum(axis=1), 1, atol=1e-12)
+    agreed = pd.crosstab(found.argmax(axis=1), labels).max(axis=1).sum() / 1500
+    assert agreed > 0.98
+
+
+def test_tail_probabilities_are_uniform_on_new_rows_of_the_same_kind(fit):
+    new = {name: values[:400] for name, values in separated(3, 2, 3000, 1)[0].items()}
+    assert stats.kstest(fit.tail_probability(new, seed=2), "uniform").pvalue > 0.01
+    shifted = {name: values + 1.5 for name, values in new.items()}
+    assert stats.kstest(fit.tail_probability(shifted, seed=2), "uniform").pvalue < 1e-6
+
+
+def test_a_far_row_has_a_responsibility_and_a_tiny_tail(fit):
+    far = {"x0": [1e5, -1e9], "x1": [1e5, 3.0]}
+    assert np.allclose(fit.responsibilities(far).sum(axis=1), 1)
+    assert np.isfinite(fit.score(far)).all()
+    assert np.allclose(fit.tail_probability(far, size=1000), 1 / 1001)
+
+
+def test_the_score_is_a_density():
+    """Its exponential integrates to one in original units, with and without the log transform."""
+    rng = np.random.default_rng(1)
+    data = {"x": np.exp(np.concatenate([rng.normal(0, 0.4, 150), rng.normal(3, 0.3, 100)]))}
+    for transform in ({}, {"x": "log"}):
+        found = Mixture(["x"], data, transform=transform).fit(seed=1)
+        if transform:
+            grid = np.exp(np.linspace(-8, 12, 20001))
+        else:
+            grid = np.concatenate([-np.geomspace(1e7, 50, 4000), np.linspace(-50, 100, 40001), np.geomspace(100, 1e7, 4000)])
+        density = np.exp(found.score({"x": grid}))
+        assert np.sum((density[1:] + density[:-1]) / 2 * np.diff(grid)) == pytest.approx(1, abs=2e-3)
+
+
+def test_mixed_columns_find_the_two_kinds_of_rows():
+    data, slow = mixed(900, 1)
+    found = Mixture(data=data, **MIXED).fit(seed=1)
+    table = found.components
+    assert len(table) == 2
+    assert table["weight"].to_numpy() == pytest.approx([0.7, 0.3], abs=0.05)
+    kinds = pd.DataFrame(data).assign(cold=data["cold"].astype(float)).groupby(slow)
+    assert table["latency_ms_mean"].to_numpy() == pytest.approx(kinds["latency_ms"].mean().to_numpy(), rel=0.05)
+    assert table["restarts_mean"].to_numpy() == pytest.approx(kinds["restarts"].mean().to_numpy(), rel=0.05)
+    assert table["cold=True"].to_numpy() == pytest.approx(kinds["cold"].mean().to_numpy(), abs=0.03)
+    assert np.allclose(table[[f"zone={level}" for level in "abc"]].sum(axis=1), 1)
+    assert (found.responsibilities(data).argmax(axis=1) == slow).mean() > 0.98
+    odd = {"latency_ms": [400.0], "restarts": [0], "cold": [False], "zone": ["a"]}
+    assert found.tail_probability(odd)[0] < 0.001
+    drawn = found.draws(1, 50)["posterior"]
+    assert drawn["rate"].dims == ("chain", "draw", "component", "count_feature")
+    assert np.allclose(drawn["probability_zone"].sum("zone_level"), 1)
+
+
+def test_one_true_row_of_a_boolean_is_read_by_its_value():
+    data, _ = mixed(300, 1)
+    found = Mixture(["restarts", "cold"], data, component="poisson").fit(seed=1)
+    both = found.score({"restarts": [3, 3], "cold": [False, True]})
+    assert found.score({"restarts": [3], "cold": [True]})[0] == pytest.approx(both[1])
+
+
+def test_draws_are_a_tree_with_named_dims(fit):
+    posterior = fit.draws(seed=3, size=2000)["posterior"]
+    assert posterior["mean"].dims == ("chain", "draw", "component", "feature")
+    assert posterior["covariance"].dims == ("chain", "draw", "component", "feature", "feature_other")
+    assert posterior["feature"].values.tolist() == ["x0", "x1"]
+    table = fit.components
+    assert np.allclose(posterior["weight"].sum("component"), 1)
+    assert np.allclose(posterior["weight"].mean(["chain", "draw"]), table["weight"], atol=2e-3)
+    assert np.allclose(posterior["mean"].mean(["chain", "draw"]).sel(feature="x0"), table["x0_mean"], atol=5e-3)
+    variance = posterior["covariance"].mean(["chain", "draw"]).values[:, 1, 1]
+    assert np.allclose(np.sqrt(variance), table["x1_sd"], rtol=5e-3)
+    same = fit.draws(seed=3, size=2000)["posterior"]
+    assert same.equals(posterior)
+
+
+def test_intervals_hold_the_weights(fit):
+    table = fit.components
+    assert (table["weight_eti90_lb"] < table["weight"]).all()
+    assert (table["weight"] < table["weight_eti90_ub"]).all()
+
+
+def test_text_says_what_it_is(fit):
+    assert "3 components of 1500 rows" in repr(fit)
+    assert "at most 20 components" in repr(Mixture(["x"], {"x": [1.0, 2.0, 3.0]}))
+
+
+GOOD = {"x": [1.0, 2.0, 4.0, 3.0], "y": [0.5, 1.0, 0.0, 2.0], "s": ["a", "b", "a", "b"], "n": [1.0, np.nan, 2.0, 3.0],
+        "inf": [1.0, np.inf, 2.0, 3.0], "same": [3.0] * 4, "zero": [0] * 4, "one": ["a"] * 4, "huge": [1e300, 1.0, 2.0, 3.0]}
+
+
+@pytest.mark.parametrize(("columns", "options", "kind", "says"), [
+    (["n"], {}, "MissingValue", "`n`: 1 missing value"),
+    (["inf"], {}, "InfiniteValue", "`inf`"),
+    (["same"], {}, "Option", "`same`: the column is constant"),
+    (["huge"], {}, "ColumnType", "beyond 1e150"),
+    (["one"], {}, "Option", "one level"),
+    (["zero"], {"component": "poisson"}, "Option", "0 in every row"),
+    (["y"], {"component": "poisson"}, "ColumnType", "no count"),
+    (["s"], {"component": {"s": "gaussian"}}, "ColumnType", "the column holds a category"),
+    (["s"], {"transform": {"s": "log"}}, "Option", "a categorical component"),
+    (["y"], {"transform": {"y": "log"}}, "ColumnType", "at or below 0"),
+    (["y"], {"transform": {"x": "log"}}, "UnknownName", "unknown column"),
+    (["x"], {"transform": {"x": "sqrt"}}, "UnknownName", "unknown transform"),
+    (["x"], {"component": "gausian"}, "UnknownName", "gaussian"),
+    (["x"], {"component": {"y": "poisson"}}, "UnknownName", "unknown column"),
+    (["x"], {"weights": "flat"}, "UnknownName", "dirichlet"),
+    (["x"], {"concentration": 0.0}, "Option", "above 0"),
+    (["x"], {"max_components": 0}, "Option", "max_components=0"),
+    (["x", "x"], {}, "DuplicateColumn", "named twice"),
+    ([], {}, "Option", "at least one name"),
+    ("x", {}, "Option", "a list"),
+    (["z"], {}, "MissingColumn", "`z`"),
+])
+def test_bad_input_is_refused_with_a_fix(columns, options, kind, says):
+    with pytest.raises(BayesGLMError) as caught:
+        Mixture(columns, GOOD, **options)
+    assert caught.value.kind == kind
+    assert says in str(caught.value)
+    assert caught.value.fix
+
+
+def test_one_row_and_no_rows_are_refused():
+    for rows in ([1.0], []):
+        with pytest.raises(BayesGLMError):
+            Mixture(["x"], {"x": rows})
+
+
+def test_more_features_than_memory_are_refused_and_wide_tables_have_a_way():
+    rng = np.random.default_rng(1)
+    wide = pd.DataFrame(rng.normal(size=(4500, 500)), columns=[f"x{j}" for j in range(500)])
+    with pytest.raises(BayesGLMError, match="diagonal_gaussian"):
+        Mixture(list(wide), wide)
+    part = wide.iloc[:300]
+    found = Mixture(list(part), part, component="diagonal_gaussian", max_components=3).fit(seed=1)
+    assert np.isfinite(found.score(part)).all()
+
+
+def test_new_data_are_held_against_the_fit():
+    data, _ = mixed(300, 1)
+    found = Mixture(["latency_ms", "zone"], data, transform={"latency_ms": "log"}).fit(seed=1)
+    for new, says in (({"latency_ms": [1.0], "zone": ["z"]}, "has not seen"), ({"latency_ms": [-1.0], "zone": ["a"]}, "above 0"),
+                      ({"latency_ms": [np.nan], "zone": ["a"]}, "missing"), ({"zone": ["a"]}, "latency_ms")):
+        with pytest.raises(BayesGLMError, match=says):
+            found.score(new)
+    with pytest.raises(BayesGLMError, match="seed"):
+        found.draws(seed=-1)
+    with pytest.raises(BayesGLMError, match="size"):
+        found.draws(seed=1, size=0)
+
+
+@pytest.mark.parametrize("data", [
+    {"x": [1.0, 2.0]},
+    {"x": [1.0, 2.0, 5.0], "y": [2.0, 4.0, 10.0]},
+    {"x": [0.0] * 30 + [1.0] * 30},
+    {"x": [0.0] * 99 + [1e9]},
+    {"x": [1e9 + step for step in range(50)], "y": [1e-9 * (step % 7) for step in range(50)]},
+    {"x": [float(step) for step in range(60)], "y": [2.0 * step for step in range(60)]},
+], ids=["two rows", "fewer rows than components", "duplicates", "outlier", "scales", "collinear"])
+def test_odd_tables_give_finite_numbers(data):
+    found = Mixture(list(data), data).fit(seed=1)
+    assert 1 <= found.posterior.size <= len(data["x"])
+    assert finite(found.components)
+    assert np.isfinite(found.score(data)).all()
+    assert np.isfinite(found.responsibilities(data)).all()
+    tails = found.tail_probability(data, size=500)
+    assert ((tails > 0) & (tails <= 1)).all()
+    assert not any(np.isnan(each).any() for each in found.draws(1, 20)["posterior"].data_vars.values())
