@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.special import digamma, logsumexp, softmax
+from sklearn.mixture import BayesianGaussianMixture
 
 from bayesglm.mixtures import Mixture, kernels
 from bayesglm.mixtures.ascent import Problem, ascend, from_responsibilities
@@ -127,10 +128,9 @@ def test_responsibilities_against_scipy():
 
 @pytest.mark.parametrize("kind", ["dirichlet_process", "dirichlet_distribution"])
 def test_responsibilities_against_scikit_learn(kind):
-    sklearn = pytest.importorskip("sklearn.mixture")
     table, _ = separated(3, 2, 300, 4, distance=2.0)
     data = np.column_stack(list(table.values()))
-    other = sklearn.BayesianGaussianMixture(
+    other = BayesianGaussianMixture(
         n_components=3, weight_concentration_prior_type=kind, random_state=1, max_iter=500).fit(data)
     nu = other.degrees_of_freedom_
     if kind == "dirichlet_process":
