@@ -180,8 +180,8 @@ def _from_labels(name: str, series: nw.Series[Any]) -> RawColumn:
     """Code strings and categories, a piece of the column at a time: Python strings are large."""
     categories = series.dtype != nw.String
     pieces = (series[start:start + _CHUNK] for start in range(0, len(series), _CHUNK))
-    # A PyArrow dictionary with nulls comes out of to_numpy with the nulls filled; as strings it does not.
-    arrays = ((piece.cast(nw.String) if categories else piece).to_numpy() for piece in pieces)
+    # Through a list: to_numpy fills the nulls of a PyArrow dictionary, and cuts NUL characters off the end of a Polars string.
+    arrays = (np.array((piece.cast(nw.String) if categories else piece).to_list(), dtype=object) for piece in pieces)
     found: dict[str, int] = {}
     codes = np.empty(len(series), np.int64)
     start = 0

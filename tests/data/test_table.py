@@ -11,7 +11,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bayesglm.data.door import read_table
@@ -116,6 +116,7 @@ def tables(draw):
 
 
 @settings(max_examples=150, deadline=None)
+@example({"a": ("text", ["\x00", "b"])})
 @given(tables())
 def test_every_data_frame_gives_the_same_table(columns):
     missing = {name: "impute" for name, (kind, _) in columns.items() if kind not in ("time", "zoned", "date")}
