@@ -42,7 +42,7 @@ from bayesglm.report.section import Material
 from bayesglm.rows import Groups, Rows, rows_of
 from bayesglm.specification import Problem
 from bayesglm.summary import Summary, summarise_fit
-from bayesglm.versions import library_versions
+from bayesglm.versions import installed_versions
 
 if TYPE_CHECKING:
     from arviz_stats.utils import ELPDData
@@ -157,7 +157,7 @@ class Model:
         Returns
         -------
         xarray.DataTree
-            Groups ``prior`` and ``prior_predictive``, dims chain, draw and obs.
+            Groups ``prior``, ``prior_predictive`` and ``observed_data``; dims chain, draw and obs (rows of the likelihood).
         """
         return draw_prior_predictive(self.problem, self.schema, self.audit, seed=seed, draws=draws)
 
@@ -192,7 +192,7 @@ class Model:
             specification=self.problem.specification, schema=self.schema, audit=self.audit,
             draws=with_data(run.draws, self.problem), problem=self.problem, engine=chosen.name, exact=chosen.exact,
             settings=chosen.settings(), seed=number, seconds=dict(run.seconds), complete=run.complete, notes=run.notes,
-            versions=library_versions(), created=datetime.now(UTC).isoformat(timespec="seconds"),
+            versions=installed_versions(), created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
     def __repr__(self) -> str:

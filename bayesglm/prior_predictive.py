@@ -19,24 +19,7 @@ from bayesglm.specification import Problem
 
 
 def draw_prior_predictive(problem: Problem, schema: Schema, audit: Audit, *, seed: int, draws: int) -> xr.DataTree:
-    """Draw parameters from the priors and responses from them.
-
-    Parameters
-    ----------
-    problem : Problem
-        The model and its data.
-    schema, audit : Schema, Audit
-        What the data door said of them.
-    seed : int
-        The same seed gives the same draws.
-    draws : int
-        Number of draws.
-
-    Returns
-    -------
-    xarray.DataTree
-        Groups ``prior``, ``prior_predictive`` and ``observed_data``; dims chain, draw, obs (rows of the likelihood).
-    """
+    """Return the groups ``prior``, ``prior_predictive`` and ``observed_data``; see `bayesglm.Model.prior_predictive`."""
     model, name = build(problem), problem.specification.roles.response
     names = [each.name for each in model.unobserved_RVs]
     drawn = pm.sample_prior_predictive(draws=draws, model=model, var_names=names, random_seed=check_seed(seed))

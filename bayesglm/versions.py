@@ -8,12 +8,12 @@ from importlib.metadata import PackageNotFoundError, version
 LIBRARIES = ("bayesglm", "pymc", "pytensor", "nutpie", "numpy", "scipy", "numba", "arviz", "xarray", "pandas")
 
 
-def library_versions() -> dict[str, str]:
+def installed_versions() -> dict[str, str]:
     """Return the version of Python and of every library that bears on the draws.
 
     Examples
     --------
-    >>> "pymc" in library_versions()
+    >>> "pymc" in installed_versions()
     True
     """
     return {"python": sys.version.split()[0], **{name: _version(name) for name in LIBRARIES}}

@@ -39,7 +39,7 @@ from bayesglm.rows import rows_of
 from bayesglm.storage.archive import MANIFEST, read_archive, write_archive
 from bayesglm.storage.arrays import Variable, digest, pack, unpack
 from bayesglm.storage.plain import dumps, loads
-from bayesglm.versions import library_versions
+from bayesglm.versions import installed_versions
 
 CHAINS, DRAWS = 2, 7
 SECRET = "host-Zq7-пароль"
@@ -111,7 +111,7 @@ def fitted_of(model, **changed):
         "specification": model.problem.specification, "schema": model.schema, "audit": model.audit,
         "draws": bg.facade.with_data(draws, model.problem), "problem": model.problem, "engine": "nuts", "exact": True,
         "settings": {"draws": DRAWS, "cores": None, "target_accept": 0.85}, "seed": 2**63 + 1, "seconds": {"sample": 0.1 + 0.2},
-        "notes": ("said by the engine",), "versions": library_versions(), "created": "2026-03-04T05:06:07+00:00",
+        "notes": ("said by the engine",), "versions": installed_versions(), "created": "2026-03-04T05:06:07+00:00",
     }
     return Fitted(**{**made, **changed})
 
@@ -474,7 +474,7 @@ def test_the_manifest_says_how_the_fit_was_made(path):
     assert manifest["data_fingerprint"] == fitted.audit.fingerprint
     assert manifest["time_range"] == ["2026-03-01T00:00:00.000000", "2026-03-16T00:00:00.000000"]
     assert manifest["seed"] == 2**63 + 1
-    assert manifest["versions"]["pymc"] == library_versions()["pymc"]
+    assert manifest["versions"]["pymc"] == installed_versions()["pymc"]
     assert manifest["metrics"] | {"r_hat_max": 0, "ess_bulk_min": 0, "ess_tail_min": 0} == {
         "chains": CHAINS, "draws": DRAWS, "divergences": 0, "r_hat_max": 0, "ess_bulk_min": 0, "ess_tail_min": 0}
     assert manifest["metrics"]["r_hat_max"] > 0.9
@@ -516,12 +516,12 @@ def test_data_change_the_hash(path):
 
 def test_the_hash_is_of_the_fit_and_not_of_the_software(path, monkeypatch):
     before = content_of(fit_of("common"), path)
-    monkeypatch.setattr("bayesglm.storage.saving.library_versions", lambda: {"bayesglm": "9.9", "numpy": "9.9"})
+    monkeypatch.setattr("bayesglm.storage.saving.installed_versions", lambda: {"bayesglm": "9.9", "numpy": "9.9"})
     assert content_of(fit_of("common"), path) == before
 
 
 def test_other_libraries_are_noted(path):
-    fitted = replace(fit_of("common"), versions={**library_versions(), "numpy": "0.1", "torch": "1"})
+    fitted = replace(fit_of("common"), versions={**installed_versions(), "numpy": "0.1", "torch": "1"})
     storage.save(fitted, path)
     back = storage.load(path)
     assert back.notes == ("said by the engine", f"fitted with numpy 0.1; read with numpy {np.__version__}")

@@ -32,7 +32,7 @@ from bayesglm.storage.plain import dumps, loads, plain
 from bayesglm.storage.problem import GROUPS, problem_document, problem_variables, read_problem
 from bayesglm.storage.withheld import withhold
 from bayesglm.summary import diagnostics, line_draws, lines
-from bayesglm.versions import library_versions
+from bayesglm.versions import installed_versions
 
 FORMAT = "bayesglm fit"
 FORMAT_VERSION = 1
@@ -80,11 +80,11 @@ def save(fitted: Fitted, path: str | os.PathLike[str], *, data: bool = False) ->
     content, records = pack(variables)
     about = {**_about(fitted, data=data), "attributes": attributes_of(fitted.draws, kept)}
     manifest = {
-        "format": FORMAT, "format_version": FORMAT_VERSION, "version": library_versions()["bayesglm"],
+        "format": FORMAT, "format_version": FORMAT_VERSION, "version": installed_versions()["bayesglm"],
         "content": _content_hash(about, variables),
         "members": {DRAWS: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}},
         "data_fingerprint": fitted.audit.fingerprint, "time_range": fitted.audit.time_range,
-        "metrics": _metrics(fitted), **about, "saved_with": library_versions(), "arrays": records,
+        "metrics": _metrics(fitted), **about, "saved_with": installed_versions(), "arrays": records,
     }
     write_archive(Path(path), {MANIFEST: dumps(manifest).encode("ascii"), DRAWS: content})
 
@@ -237,7 +237,7 @@ def _fitted(path: Path, manifest: Manifest, variables: Sequence[Variable], famil
 
 def _notes(fitted: Fitted) -> tuple[str, ...]:
     """Return the notes of the fit, with one on libraries whose version is another here."""
-    here = library_versions()
+    here = installed_versions()
     others = [name for name, version in fitted.versions.items() if name in here and here[name] != version]
     notes = tuple(fitted.notes)
     if others:
