@@ -2,7 +2,8 @@
 
     eta_i = offset_i + intercept + sum_j (X_ij - centre_j) beta_j + sum_b A_b x_b
 
-Learnt on the distinct covariate patterns, coded on any table. Made by `learn_predictor`, used by the model builder and the predictions.
+Learnt on the distinct covariate patterns, coded on any table. Made by `learn_predictor`, used by the model builder and the
+predictions.
 """
 
 from __future__ import annotations
