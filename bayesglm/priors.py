@@ -10,16 +10,49 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
+from scipy import special
 
 from bayesglm.errors import PriorError, unknown
 
 Dims = tuple[str, ...] | None
+
+
+LOG_ROOT_TWO_PI = float(0.5 * np.log(2 * np.pi))
+
+
+class LogDensity(NamedTuple):
+    """The log density of a scalar prior as a sum of elementary functions, for compiled code that must know no names.
+
+    log p(x) = constant + linear x + quadratic d^2 + absolute |d| + log log(x) + complement log(1 - x)
+    + tail log(1 + (d / tail_scale)^2), with d = x - location.
+    """
+
+    constant: float
+    location: float = 0.0
+    linear: float = 0.0
+    quadratic: float = 0.0
+    absolute: float = 0.0
+    log: float = 0.0
+    complement: float = 0.0
+    tail: float = 0.0
+    tail_scale: float = 1.0
+
+    @property
+    def gaussian(self) -> bool:
+        """Whether this is a normal density on the whole line."""
+        return self.quadratic < 0 and not any((self.linear, self.absolute, self.log, self.complement, self.tail))
+
+    @property
+    def reference_sd(self) -> float:
+        """The sd of a normal density that resembles it near its location."""
+        curvature = -2 * self.quadratic + self.absolute**2 / 2 - 2 * self.tail / self.tail_scale**2
+        return float(1 / np.sqrt(curvature))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +109,16 @@ class Prior:
         """Write one scalar variable, inside a model context."""
         return type(self).vector(name, (self,), None)
 
+    def log_density(self) -> LogDensity:
+        """Return the log density of one parameter as a sum of elementary functions.
+
+        Examples
+        --------
+        >>> Exponential(2.0).log_density().linear
+        -2.0
+        """
+        raise NotImplementedError
+
     def shifted(self, name: str, shift: TensorVariable) -> TensorVariable:
         """Write the variable v such that v - shift has this prior, inside a model context."""
         numbers = _stacked((self,), vector=False)
@@ -94,6 +137,12 @@ class Prior:
         return replace(self, **changed)
 
 
+def student_t(nu: float, mu: float, sigma: float) -> LogDensity:
+    """Return the log density of Student's t."""
+    constant = special.gammaln((nu + 1) / 2) - special.gammaln(nu / 2) - np.log(nu * np.pi) / 2 - np.log(sigma)
+    return LogDensity(float(constant), location=mu, tail=-(nu + 1) / 2, tail_scale=sigma * float(np.sqrt(nu)))
+
+
 def _stacked(priors: Sequence[Prior], *, vector: bool) -> dict[str, Any]:
     columns = {each.name: np.array([getattr(prior, each.name) for prior in priors]) for each in fields(priors[0])}
     return columns if vector else {key: np.float64(value[0]) for key, value in columns.items()}
@@ -108,6 +157,10 @@ class Normal(Prior):
 
     distribution: ClassVar[Any] = pm.Normal
 
+    def log_density(self) -> LogDensity:
+        """Return the log density as a sum of elementary functions."""
+        return LogDensity(-np.log(self.sigma) - LOG_ROOT_TWO_PI, location=self.mu, quadratic=-0.5 / self.sigma**2)
+
 
 @dataclass(frozen=True, slots=True)
 class StudentT(Prior):
@@ -118,6 +171,10 @@ class StudentT(Prior):
     sigma: float = 1.0
 
     distribution: ClassVar[Any] = pm.StudentT
+
+    def log_density(self) -> LogDensity:
+        """Return the log density as a sum of elementary functions."""
+        return student_t(self.nu, self.mu, self.sigma)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +187,10 @@ class Laplace(Prior):
     distribution: ClassVar[Any] = pm.Laplace
     powers: ClassVar[Mapping[str, int]] = {"mu": 1, "b": 1}
 
+    def log_density(self) -> LogDensity:
+        """Return the log density as a sum of elementary functions."""
+        return LogDensity(-np.log(2 * self.b), location=self.mu, absolute=-1 / self.b)
+
 
 @dataclass(frozen=True, slots=True)
 class HalfNormal(Prior):
@@ -139,6 +200,10 @@ class HalfNormal(Prior):
     support: ClassVar[str] = "positive"
 
     distribution: ClassVar[Any] = pm.HalfNormal
+
+    def log_density(self) -> LogDensity:
+        """Return the log density as a sum of elementary functions."""
+        return LogDensity(np.log(2 / self.sigma) - LOG_ROOT_TWO_PI, quadratic=-0.5 / self.sigma**2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +216,11 @@ class HalfStudentT(Prior):
 
     distribution: ClassVar[Any] = pm.HalfStudentT
 
+    def log_density(self) -> LogDensity:
+        """Return the log density as a sum of elementary functions."""
+        whole = student_t(self.nu, 0.0, self.sigma)
+        return whole._replace(constant=whole.constant + np.log(2))
+
 
 @dataclass(frozen=True, slots=True)
 class HalfCauchy(Prior):
@@ -162,6 +232,11 @@ class HalfCauchy(Prior):
     distribution: ClassVar[Any] = pm.HalfCauchy
     powers: ClassVar[Mapping[str, int]] = {"beta": 1}
 
+    def log_density(self) -> LogDensity:
+        """Return the log density as a sum of elementary functions."""
+        whole = student_t(1.0, 0.0, self.beta)
+        return whole._replace(constant=whole.constant + np.log(2))
+
 
 @dataclass(frozen=True, slots=True)
 class Exponential(Prior):
@@ -172,6 +247,10 @@ class Exponential(Prior):
 
     distribution: ClassVar[Any] = pm.Exponential
     powers: ClassVar[Mapping[str, int]] = {"lam": -1}
+
+    def log_density(self) -> LogDensity:
+        """Return the log density as a sum of elementary functions."""
+        return LogDensity(np.log(self.lam), linear=-self.lam)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +264,11 @@ class Gamma(Prior):
     distribution: ClassVar[Any] = pm.Gamma
     powers: ClassVar[Mapping[str, int]] = {"beta": -1}
 
+    def log_density(self) -> LogDensity:
+        """Return the log density as a sum of elementary functions."""
+        constant = self.alpha * np.log(self.beta) - float(special.gammaln(self.alpha))
+        return LogDensity(constant, linear=-self.beta, log=self.alpha - 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Beta(Prior):
@@ -196,6 +280,10 @@ class Beta(Prior):
 
     distribution: ClassVar[Any] = pm.Beta
 
+    def log_density(self) -> LogDensity:
+        """Return the log density as a sum of elementary functions."""
+        return LogDensity(-float(special.betaln(self.alpha, self.beta)), log=self.alpha - 1, complement=self.beta - 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Uniform(Prior):
@@ -205,6 +293,10 @@ class Uniform(Prior):
     upper: float = 1.0
     support: ClassVar[str] = "correlation"
     distribution: ClassVar[Any] = pm.Uniform
+
+    def log_density(self) -> LogDensity:
+        """Return the log density as a sum of elementary functions."""
+        return LogDensity(-np.log(self.upper - self.lower))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 import bayesglm as bg
+from bayesglm.priors import known_priors
 
 
 def _table(rows: int = 100) -> dict[str, np.ndarray]:
@@ -99,3 +100,27 @@ def test_joint_priors_keep_the_users_numbers_on_other_links() -> None:
 
 def test_names_of_priors_are_told_without_breaks_inside_r2d2() -> None:
     assert [each.kind() for each in (bg.priors.R2D2, bg.priors.LKJ, bg.priors.HalfStudentT)] == ["r2d2", "lkj", "half_student_t"]
+
+
+SCALAR_PRIORS = (
+    bg.priors.Normal(0.3, 2.0), bg.priors.StudentT(4.0, 0.3, 1.5), bg.priors.Laplace(0.2, 0.7), bg.priors.HalfNormal(0.7),
+    bg.priors.HalfStudentT(3.0, 2.0), bg.priors.HalfCauchy(0.4), bg.priors.Exponential(1.7), bg.priors.Gamma(2.5, 1.3),
+    bg.priors.Beta(1.5, 3.0), bg.priors.Uniform(-1.0, 1.0),
+)
+
+
+@pytest.mark.parametrize("prior", SCALAR_PRIORS, ids=str)
+def test_a_prior_as_a_sum_of_elementary_functions_is_the_prior(prior: bg.priors.Prior) -> None:
+    terms = prior.log_density()
+    x = np.array([0.05, 0.4, 0.9])
+    d = x - terms.location
+    found = (terms.constant + terms.linear * x + terms.quadratic * d**2 + terms.absolute * abs(d) + terms.log * np.log(x)
+             + terms.complement * np.log1p(-x) + terms.tail * np.log1p((d / terms.tail_scale) ** 2))
+    with pm.Model():
+        expected = pm.logp(prior.scalar("x"), x).eval()
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_every_prior_of_one_parameter_is_a_sum_of_elementary_functions() -> None:
+    single = {each for each in known_priors().values() if not each.joint and each.support != "correlation_matrix"}
+    assert single == {type(each) for each in SCALAR_PRIORS}

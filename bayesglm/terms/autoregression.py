@@ -20,7 +20,7 @@ from bayesglm.formula import Call, Option, Signature
 from bayesglm.priors import HalfNormal, Uniform
 from bayesglm.terms.curves import scale_of
 from bayesglm.terms.paths import code_paths, continue_paths, grid_of, learn_paths, path_labels
-from bayesglm.terms.term import Array, Block, Coded, Context, Hyperparameter, State, Term, Theta
+from bayesglm.terms.term import Array, Block, Coded, Context, Hyperparameter, Path, State, Term, Theta
 
 AUTOREGRESSION = Signature(
     "ar", "structured", nests=False, note="a stationary autoregression of order 1 over time",
@@ -39,6 +39,7 @@ def autoregression_block(state: State) -> Block:
     return Block(
         name=name, levels=path_labels(state), effects=("value",),
         level_dim=f"{name}_level", effect_dim=f"{name}_effect", role="walk", innovations=(paths * nodes, 1),
+        path=Path(paths, nodes, order=0),
         hyperparameters=(
             scale_of(name, HalfNormal(1.0)), Hyperparameter("rho", f"rho_{name}", "rho", (), Uniform(-1.0, 1.0)),
         ),

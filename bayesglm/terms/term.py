@@ -115,6 +115,34 @@ Theta = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Path:
+    """How the state of a block follows itself over time, so that its precision is a narrow band.
+
+    With y the path in units of its sd, standard normal innovations are z_t = y_t - y_{t-1} (walk of order 1),
+    y_t - 2 y_{t-1} + y_{t-2} (order 2), both from y = 0 at the first nodes, or (y_t - rho y_{t-1}) / sqrt(1 - rho^2).
+
+    Attributes
+    ----------
+    paths, nodes : int
+        Number of paths and of nodes of each; the state runs path by path.
+    order : int
+        1 or 2 for a walk, whose state is x = sd P y with P taking out the mean and, for order 2, the straight line over the
+        nodes; 0 for an autoregression, x = sd y.
+    line : str
+        Name of the common effect that holds the straight line of order 2; empty elsewhere.
+    middle, size : float
+        That column is (node - middle) / size.
+    """
+
+    paths: int
+    nodes: int
+    order: int
+    line: str = ""
+    middle: float = 0.0
+    size: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """A latent Gaussian state with its prior.
 
@@ -142,6 +170,8 @@ class Block:
         "group" blocks are populations that predictions can integrate over.
     covariance : callable, optional
         For groups: ``covariance(theta)`` of the effects of one level, draws in front: (draws, effects, effects).
+    path : Path, optional
+        For walks: how the state follows itself; the levels of all other blocks are independent given theta.
     """
 
     name: str
@@ -156,6 +186,7 @@ class Block:
     extend: Callable[[np.random.Generator, Array, Mapping[str, Array], tuple[str, ...]], Array]
     role: Literal["group", "smooth", "walk"]
     covariance: Callable[[Mapping[str, Array]], Array] | None = None
+    path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from bayesglm.terms.curves import code_levels, line_columns, line_reading, name_
 from bayesglm.terms.grid import Grid
 from bayesglm.terms.paths import Jump, code_paths, continue_paths, grid_of, learn_paths, path_labels
 from bayesglm.terms.scalar import moments
-from bayesglm.terms.term import Array, Block, Coded, Context, State, Term, Theta
+from bayesglm.terms.term import Array, Block, Coded, Context, Path, State, Term, Theta
 
 WALK = Signature(
     "rw", "structured", nests=False, note="a random walk over time",
@@ -64,6 +64,7 @@ def walk_block(state: State) -> Block:
     return Block(
         name=name, levels=path_labels(state), effects=("value",),
         level_dim=f"{name}_level", effect_dim=f"{name}_effect", role="walk",
+        path=Path(paths, grid.nodes, order, state["line"] if order == 2 else "", state["mean"], state["sd"]),
         innovations=(paths * (grid.nodes - order), 1),
         hyperparameters=(scale_of(name, HalfNormal(1 / typical_size(grid.nodes, order))),),
         state=lambda z, theta: walk_state(z, theta, paths, grid, order),
