@@ -16,8 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesglm.mixtures.component import Array, Component, Params
-from bayesglm.mixtures.kernels import entropy, gather, sweep
+from bayesglm.mixtures.expectation import Rows, gather, sweep
+from bayesglm.mixtures.kernels import entropy
 from bayesglm.mixtures.weights import Weights
+
+_REFINED = 3  # updates of unobserved variables at fixed responsibilities
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,8 +59,8 @@ class Problem:
         Of the prior of the weights.
     limit : int
         Most components.
-    features : array, shape (row, feature)
-        A 1 and the features of all blocks.
+    held : Rows
+        A 1 and the features of all blocks; blocks with unobserved variables stand last.
     base : float
         What the rows add to the bound whatever the parameters.
     """
@@ -66,13 +69,13 @@ class Problem:
     weights: Weights
     concentration: float
     limit: int
-    features: Array
+    held: Rows
     base: float
 
     @property
     def rows(self) -> int:
         """Number of rows."""
-        return len(self.features)
+        return len(self.held)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,8 +165,12 @@ def bound_of(problem: Problem, posterior: Posterior, sums: Array, doubt: float) 
 
 def from_responsibilities(problem: Problem, responsibilities: Array) -> tuple[Posterior, float]:
     """Return the best parameters for responsibilities (component, row), and the bound."""
-    sums = gather(responsibilities, problem.features)
+    responsibilities = responsibilities[np.argsort(-responsibilities.sum(axis=1), kind="stable")]
+    sums = gather(responsibilities, None, problem.held)
     posterior = maximise(problem, sums)
+    for _ in range(_REFINED if problem.held.hidden else 0):
+        sums = gather(responsibilities, posterior.params, problem.held)
+        posterior = maximise(problem, sums)
     return posterior, bound_of(problem, posterior, sums, float(entropy(responsibilities).sum()))
 
 
@@ -190,7 +197,7 @@ def ascend(problem: Problem, posterior: Posterior, sweeps: int, tolerance: float
     converged = False
     for _ in range(max(sweeps, 1)):
         before = posterior
-        sums, total = sweep(before.natural, problem.features)
+        sums, total = sweep(before.natural, before.params, problem.held)
         bounds.append(total + problem.base - before.divergence)
         posterior = maximise(problem, sums)
         doubt = total - float((sums * before.natural).sum())

@@ -11,7 +11,8 @@ from bayesglm.data.faults import first_rows, raise_where
 from bayesglm.data.table import Column, Table
 from bayesglm.errors import ColumnTypeError, LevelError, OptionError, unknown
 from bayesglm.mixtures.ascent import Block
-from bayesglm.mixtures.component import Array, Component, Layout
+from bayesglm.mixtures.component import Array, Component, Latent, Layout
+from bayesglm.mixtures.expectation import Hidden, Rows
 from bayesglm.registry import discover
 
 PACKAGE = "bayesglm.mixtures.components"
@@ -28,10 +29,18 @@ class Part:
         What describes them.
     layout : Layout
         Names, levels and scales.
+    missing : bool
+        Whether values may be missing.
     """
 
     component: Component
     layout: Layout
+    missing: bool = False
+
+    @property
+    def latent(self) -> Latent | None:
+        """What stands for the features where rows have variables that nobody observed."""
+        return self.component.latent or (self.component.marginal if self.missing else None)
 
     def numbers(self, table: Table) -> Array:
         """Return what the component sees of a table, shape (row, feature)."""
@@ -52,9 +61,23 @@ class Part:
 
     @property
     def width(self) -> int:
-        """Number of features of a row."""
+        """Number of features of a row, expected ones included."""
+        if self.latent is not None:
+            return self.latent.width(len(self.layout.names))
         row = np.zeros((1, len(self.layout.names)))
         return int(self.component.features(row, len(self.layout.levels)).shape[1])
+
+
+def rows_of(parts: Sequence[Part], numbers: Sequence[Array]) -> Rows:
+    """Return what coordinate ascent sees of the numbers of each part."""
+    whole = [np.ones((len(numbers[0]), 1))]
+    hidden = []
+    for place, (part, held) in enumerate(zip(parts, numbers, strict=True)):
+        if part.latent is None:
+            whole.append(part.component.features(held, len(part.layout.levels)))
+        else:
+            hidden.append(Hidden(part.latent, place, held))
+    return Rows(np.hstack(whole), tuple(hidden))
 
 
 def components_of(columns: Sequence[str], table: Table, given: str | Mapping[str, str]) -> dict[str, Component]:
@@ -93,6 +116,8 @@ def parts_of(columns: Sequence[str], table: Table, components: Mapping[str, Comp
              transform: Mapping[str, str]) -> tuple[Part, ...]:
     """Return the parts of a row: the joint columns of each component together, the others one by one.
 
+    Parts with unobserved variables stand last.
+
     Raises
     ------
     BayesGLMError
@@ -103,7 +128,8 @@ def parts_of(columns: Sequence[str], table: Table, components: Mapping[str, Comp
     for name in columns:
         each = components[name]
         groups.setdefault(each.name if each.joint else f"{each.name} {name}", []).append(name)
-    return tuple(_part(components[names[0]], tuple(names), table, frozenset(transform)) for names in groups.values())
+    parts = [_part(components[names[0]], tuple(names), table, frozenset(transform)) for names in groups.values()]
+    return tuple(sorted(parts, key=lambda part: part.latent is not None))  # as an ascent wants its blocks
 
 
 def _check_transform(columns: Sequence[str], components: Mapping[str, Component], transform: Mapping[str, str]) -> None:

@@ -5,13 +5,21 @@ Every member is a conjugate exponential family. For one component with parameter
     log p(x | theta) = c(theta) + t(x) . eta(theta) + b(x),
 
 with features t(x), natural parameters eta and a base b, so that coordinate ascent is two matrix products whatever the
-columns hold, and a mixed table is a product of members.
+columns hold, and a mixed table is a product of members. Three things stay inside this form:
+
+* Parameters on a grid (a concentration, degrees of freedom) have one feature for each value of the grid; the natural
+  parameter is then a posterior probability.
+* Parameters that components share are updated for all components at once and repeated for each.
+* Rows with variables that nobody observed (a scale of their own, a missing value) have expected features, which differ by
+  component: `Latent` takes the place of ``features``. The entropy of those variables is one of them, so that the bound is
+  sums of features times natural parameters as everywhere.
 
 To add a component:
 
 1. Write one file in ``bayesglm/mixtures/components/`` that ends in ``MEMBER = Component(...)``.
 2. Parameters are arrays by name whose first axis is the component; a prior has one component.
-3. Run ``pytest tests/mixtures``: the laws run over every member.
+3. Missing values are NaN in the data. Where columns are independent, write features that are 0 for them; else give ``marginal``.
+4. Run ``pytest tests/mixtures``: the laws run over every member.
 """
 
 from __future__ import annotations
@@ -40,6 +48,8 @@ class Layout:
         Whether a column was put on the log scale.
     center, scale : array, shape (feature,)
         ``value = center + scale * number``, on the log scale where there is one.
+    exposure : tuple of str
+        The column that multiplies the mean of each column, "" for none; empty where the component takes no exposure.
     """
 
     names: tuple[str, ...]
@@ -47,6 +57,7 @@ class Layout:
     log: NDArray[np.bool_]
     center: Array
     scale: Array
+    exposure: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,8 +80,33 @@ class Drawn:
 
 
 @dataclass(frozen=True, slots=True)
+class Latent:
+    """What a component says of rows with variables h that nobody observed, as a record of functions.
+
+    Their posterior q(h) given the row and the component is the best one for the parameters at hand:
+    ``max_q E[log p(x, h | theta) - log q(h)]``, the expectation over theta and h.
+
+    Attributes
+    ----------
+    width : callable
+        ``width(size)`` gives the number p of expected features for ``size`` columns.
+    expected_log : callable
+        ``expected_log(params, data)`` gives that maximum without the base, shape (component, row).
+    expected_sums : callable
+        ``expected_sums(params, data, responsibilities)`` gives the sums over rows of responsibilities (component, row) times
+        the expected features at that maximum, shape (component, p). Without parameters (None) q(h) is a start.
+    """
+
+    width: Callable[[int], int]
+    expected_log: Callable[[Params, Array], Array]
+    expected_sums: Callable[[Params | None, Array, Array], Array]
+
+
+@dataclass(frozen=True, slots=True)
 class Component:
     """What a component says of some columns, as a record of functions.
+
+    Data are an array of shape (row, column); where ``exposed``, the exposures stand behind the columns, (row, 2 column).
 
     Attributes
     ----------
@@ -91,26 +127,38 @@ class Component:
     coordinates : callable
         ``coordinates(data, levels)`` gives numbers of shape (row, .) whose distance means something, for the starts.
     features : callable
-        ``features(data, levels)`` gives t(x), shape (row, p).
+        ``features(data, levels)`` gives t(x), shape (row, p); of no width where ``latent`` stands for it.
     base : callable
         ``base(data)`` gives b(x), shape (row,).
     update : callable
         ``update(prior, counts, sums)`` gives the posterior for weighted row counts (component,) and sums of
-        features (component, p).
+        features (component, p), of all components at once.
     natural : callable
         ``natural(params)`` gives E[c], shape (component,), and E[eta], shape (component, p).
     divergence : callable
-        ``divergence(prior, params)`` gives the Kullback-Leibler divergence of the posterior from the prior, (component,).
+        ``divergence(prior, params)`` gives the Kullback-Leibler divergence of the posterior from the prior, (component,);
+        what components share is counted once, in equal parts.
     predictive : callable
         ``predictive(params, data)`` gives the log posterior predictive density, shape (row, component).
     simulate : callable
-        ``simulate(params, labels, rng)`` draws one row from the posterior predictive of each component named in labels.
+        ``simulate(params, labels, exposure, rng)`` draws one row from the posterior predictive of each component named in
+        labels, shape (row, column); exposure has shape (row, column) or (1, column), and is 1 for those that take none.
     draw : callable
         ``draw(params, layout, size, rng)`` gives posterior draws in the units of the columns (logs where there is a log).
     describe : callable
         ``describe(params, layout)`` gives the columns of the component table, in original units.
+    parameters : callable
+        ``parameters(size, levels, components)`` gives how many free parameters ``components`` components have together.
     source : str
         Where the mathematics stands.
+    exposed : bool
+        Whether its columns may have an exposure.
+    shared : bool
+        Whether components share parameters, so that one component's part of the bound depends on the others.
+    latent : Latent, optional
+        Takes the place of ``features`` where every row has variables that nobody observed.
+    marginal : Latent, optional
+        Takes the place of ``features`` where values are missing; None where features are 0 for them.
     """
 
     name: str
@@ -127,10 +175,15 @@ class Component:
     natural: Callable[[Params], tuple[Array, Array]]
     divergence: Callable[[Params, Params], Array]
     predictive: Callable[[Params, Array], Array]
-    simulate: Callable[[Params, NDArray[np.intp], np.random.Generator], Array]
+    simulate: Callable[[Params, NDArray[np.intp], Array, np.random.Generator], Array]
     draw: Callable[[Params, Layout, int, np.random.Generator], tuple[Drawn, ...]]
     describe: Callable[[Params, Layout], Mapping[str, Array]]
+    parameters: Callable[[int, int, int], int]
     source: str
+    exposed: bool = False
+    shared: bool = False
+    latent: Latent | None = None
+    marginal: Latent | None = None
 
 
 def describe_numbers(mean: Array, variance: Array, layout: Layout) -> Mapping[str, Array]:

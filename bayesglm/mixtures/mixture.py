@@ -15,9 +15,9 @@ from bayesglm.data.schema import Schema
 from bayesglm.data.table import Table
 from bayesglm.errors import DuplicateColumnError, OptionError, unknown
 from bayesglm.mixtures.ascent import Posterior, Problem
-from bayesglm.mixtures.columns import Part, components_of, parts_of
+from bayesglm.mixtures.columns import Part, components_of, parts_of, rows_of
 from bayesglm.mixtures.component import Array
-from bayesglm.mixtures.kernels import assign
+from bayesglm.mixtures.expectation import assign
 from bayesglm.mixtures.scoring import log_density, simulate, tail_probability
 from bayesglm.mixtures.search import Found, find
 from bayesglm.mixtures.weights import WEIGHTS, Weights
@@ -117,7 +117,7 @@ class Mixture:
         numbers = [part.numbers(self.table) for part in self.parts]
         blocks = tuple(part.block(each) for part, each in zip(self.parts, numbers, strict=True))
         bases = np.sum([part.component.base(each) for part, each in zip(self.parts, numbers, strict=True)], axis=0)
-        problem = Problem(blocks, self.prior, self.concentration, self.max_components, _features(self.parts, numbers),
+        problem = Problem(blocks, self.prior, self.concentration, self.max_components, rows_of(self.parts, numbers),
                           float(bases.sum()))
         found = find(problem, _coordinates(self.parts, numbers), bases, seed)
         return MixtureFit(self.schema, self.parts, self.prior, found, seed)
@@ -200,7 +200,8 @@ class MixtureFit:
 
         Rows sum to one even where a row is far from every component: for what is unusual see `tail_probability`.
         """
-        return assign(self.posterior.natural, _features(self.parts, self._numbers(data)))[0].T
+        rows = rows_of(self.parts, self._numbers(data))
+        return assign(self.posterior.natural, self.posterior.params, rows)[0].T
 
     def score(self, data: Any) -> Array:
         """Return the log predictive density of each row, shape (row,), in original units (nats).
@@ -299,11 +300,6 @@ def _checked_size(size: object) -> int:
     if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
         raise OptionError(f"size={size!r}", value=size, rule="a size is a whole number >= 1", fix="Leave it out.")
     return int(size)
-
-
-def _features(parts: Sequence[Part], numbers: Sequence[Array]) -> Array:
-    each = [part.component.features(held, len(part.layout.levels)) for part, held in zip(parts, numbers, strict=True)]
-    return np.hstack([np.ones((len(numbers[0]), 1)), *each])
 
 
 def _coordinates(parts: Sequence[Part], numbers: Sequence[Array]) -> Array:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from bayesglm.mixtures.ascent import Posterior, Problem, ascend, from_responsibilities, maximise, slices
 from bayesglm.mixtures.component import Array
-from bayesglm.mixtures.kernels import assign, entropy, gather, pair_entropy, sweep
+from bayesglm.mixtures.expectation import assign, gather, sweep
+from bayesglm.mixtures.kernels import entropy, pair_entropy
 from bayesglm.mixtures.starts import kmeans
 
 TOLERANCE = 1e-5  # nats a row: enough to compare structures
@@ -68,8 +69,7 @@ def climb(problem: Problem, posterior: Posterior, sweeps: int = _SWEEPS) -> Stat
 def merge(search: Search, state: State) -> State:
     """Merge pairs as long as that improves the bound."""
     while state.posterior.size > 1:
-        responsibilities, _ = assign(state.posterior.natural, search.problem.features)
-        better = _first_better(search, state, _merged(search.problem, responsibilities))
+        better = _first_better(search, state, _merged(search.problem, state.posterior))
         if better is None:
             break
         state = better
@@ -79,11 +79,10 @@ def merge(search: Search, state: State) -> State:
 def delete(search: Search, state: State) -> State:
     """Give the rows of the smallest components to the others as long as that improves the bound."""
     while state.posterior.size > 1:
-        natural = state.posterior.natural
         smallest = range(state.posterior.size - 1, max(state.posterior.size - 1 - _TRIED, -1), -1)
         empty = np.flatnonzero(state.posterior.counts < _EMPTY)
         alone = [np.array([k]) for k in smallest]
-        candidates = [_without(search.problem, natural, held) for held in ([empty] if len(empty) else []) + alone]
+        candidates = [_without(search.problem, state.posterior, held) for held in ([empty] if len(empty) else []) + alone]
         better = _first_better(search, state, candidates)
         if better is None:
             break
@@ -93,7 +92,7 @@ def delete(search: Search, state: State) -> State:
 
 def split(search: Search, state: State) -> State:
     """Split every component whose two parts give a better bound, then climb; once over all components."""
-    responsibilities, _ = assign(state.posterior.natural, search.problem.features)
+    responsibilities, _ = assign(state.posterior.natural, state.posterior.params, search.problem.held)
     _, bound = from_responsibilities(search.problem, responsibilities)
     grown = responsibilities
     for k in range(len(responsibilities)):
@@ -134,9 +133,10 @@ def _first_better(search: Search, state: State, candidates: list[Posterior]) -> 
     return None
 
 
-def _merged(problem: Problem, responsibilities: Array) -> list[Posterior]:
+def _merged(problem: Problem, posterior: Posterior) -> list[Posterior]:
     """Return the mixtures with one pair merged that have the best bounds at once."""
-    sums = gather(responsibilities, problem.features)
+    responsibilities, _ = assign(posterior.natural, posterior.params, problem.held)
+    sums = gather(responsibilities, posterior.params, problem.held)
     first, second = np.triu_indices(len(sums), 1)
     together = problem_value(problem, sums[first] + sums[second])
     alone = problem_value(problem, sums)
@@ -161,8 +161,9 @@ def problem_value(problem: Problem, sums: Array) -> Array:
     return value
 
 
-def _without(problem: Problem, natural: Array, gone: NDArray[np.intp]) -> Posterior:
-    sums, _ = sweep(np.delete(natural, gone, axis=0), problem.features)
+def _without(problem: Problem, posterior: Posterior, gone: NDArray[np.intp]) -> Posterior:
+    params = [{name: np.delete(values, gone, axis=0) for name, values in each.items()} for each in posterior.params]
+    sums, _ = sweep(np.delete(posterior.natural, gone, axis=0), params, problem.held)
     return maximise(problem, sums)
 
 
@@ -174,13 +175,13 @@ def _divide(search: Search, weight: Array) -> Array | None:
     parts = kmeans(search.points[held], 2, search.rng)
     if len(parts) < 2:
         return None
-    problem, features = search.problem, search.problem.features[held]
-    share, natural = parts, np.empty(0)
+    problem, rows = search.problem, search.problem.held.take(held)
+    share, trial = parts, None
     for _ in range(_INNER):
-        sums = gather(share * weight[held], features)
+        sums = gather(share * weight[held], None if trial is None else trial.params, rows)
         order = np.argsort(-sums[:, 0], kind="stable")
-        natural = maximise(problem, sums).natural
-        before, share = share[order], assign(natural, features)[0]
+        trial = maximise(problem, sums)
+        before, share = share[order], assign(trial.natural, trial.params, rows)[0]
         if np.abs(share - before).max() < 1e-3:
             break
-    return np.asarray(assign(natural, problem.features)[0][0])
+    return None if trial is None else np.asarray(assign(trial.natural, trial.params, problem.held)[0][0])

@@ -40,7 +40,8 @@ def simulate(parts: Sequence[Part], posterior: Posterior, weights: Array, size: 
     """Return rows drawn from the predictive mixture, as the numbers of each part."""
     rng = np.random.default_rng(seed)
     labels = rng.choice(len(weights), size, p=weights)
-    return [part.component.simulate(params, labels, rng) for part, params in zip(parts, posterior.params, strict=True)]
+    plain = np.ones((1, 1))
+    return [part.component.simulate(params, labels, plain, rng) for part, params in zip(parts, posterior.params, strict=True)]
 
 
 def tail_probability(density: Array, simulated: Array) -> Array:

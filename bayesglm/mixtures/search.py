@@ -58,7 +58,7 @@ def find(problem: Problem, points: Array, bases: Array, seed: int, subsample: in
     rng = np.random.default_rng(seed)
     if problem.rows > subsample:
         rows = np.sort(rng.choice(problem.rows, subsample, replace=False))
-        part = replace(problem, features=problem.features[rows], base=float(bases[rows].sum()))
+        part = replace(problem, held=problem.held.take(rows), base=float(bases[rows].sum()))
         search = Search(part, points[rows], rng)
     else:
         search = Search(problem, points, rng)

@@ -10,8 +10,8 @@ from sklearn.mixture import BayesianGaussianMixture
 
 from bayesglm.mixtures import Mixture, kernels
 from bayesglm.mixtures.ascent import Problem, ascend, from_responsibilities
+from bayesglm.mixtures.columns import rows_of
 from bayesglm.mixtures.component import Component
-from bayesglm.mixtures.mixture import _features
 from bayesglm.mixtures.weights import WEIGHTS
 from bayesglm.registry import discover
 from tests.mixtures.worlds import mixed, separated
@@ -25,7 +25,7 @@ def problem_of(mixture):
     blocks = tuple(part.block(each) for part, each in zip(mixture.parts, numbers, strict=True))
     base = sum(part.component.base(each).sum() for part, each in zip(mixture.parts, numbers, strict=True))
     return Problem(blocks, mixture.prior, mixture.concentration, mixture.max_components,
-                   _features(mixture.parts, numbers), float(base))
+                   rows_of(mixture.parts, numbers), float(base))
 
 
 def cases():
@@ -59,7 +59,7 @@ def test_the_bound_is_its_definition():
     start = np.random.default_rng(1).dirichlet(np.ones(3), problem.rows).T.copy()
     posterior, bound = from_responsibilities(problem, start)
     ordered = start[np.argsort(-start.sum(axis=1))]
-    logs = problem.features @ posterior.natural.T
+    logs = problem.held.features @ posterior.natural.T
     plain = (ordered.T * (logs - np.log(ordered.T))).sum() - posterior.divergence
     assert bound == pytest.approx(plain, rel=1e-10)
 

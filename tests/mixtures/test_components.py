@@ -85,7 +85,7 @@ def test_simulated_rows_have_the_predictive_density(member):
     """E[1 / p(x)] over a box is its volume, whatever p is; for counts and categories the box is a set of values."""
     data = rows_for(member.name)
     _, params, _ = posterior(member, data)
-    drawn = member.simulate(params, np.zeros(100_000, np.intp), np.random.default_rng(2))
+    drawn = member.simulate(params, np.zeros(100_000, np.intp), np.ones((1, 1)), np.random.default_rng(2))
     inside = (np.abs(drawn - (0 if member.name.endswith("gaussian") else 1)) <= 1).all(axis=1)
     value = np.where(inside, np.exp(-member.predictive(params, drawn)[:, 0]), 0.0)
     volume = {"gaussian": 4, "diagonal_gaussian": 4, "poisson": 9, "categorical": 3}[member.name]

@@ -42,7 +42,8 @@ def _predictive(params: Params, data: Array) -> Array:
     return np.asarray(np.log(_shares(params)).T[data[:, 0].astype(np.intp)])
 
 
-def _simulate(params: Params, labels: NDArray[np.intp], rng: np.random.Generator) -> Array:
+def _simulate(params: Params, labels: NDArray[np.intp], exposure: Array,  # noqa: ARG001 - the contract's
+              rng: np.random.Generator) -> Array:
     passed = np.cumsum(_shares(params), axis=1)[labels]
     codes = (rng.random((len(labels), 1)) > passed[:, :-1]).sum(axis=1)
     return codes[:, None].astype(np.float64)
@@ -65,5 +66,6 @@ MEMBER = Component(
     base=lambda data: np.zeros(len(data)),
     update=lambda prior, counts, sums: {"alpha": prior["alpha"] + sums}, natural=_natural, divergence=_divergence,
     predictive=_predictive, simulate=_simulate, draw=_draw, describe=_describe,
+    parameters=lambda size, levels, components: components * (levels - 1),
     source="Gelman et al. (2013), Bayesian Data Analysis, section 3.4",
 )

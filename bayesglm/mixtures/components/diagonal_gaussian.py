@@ -61,7 +61,8 @@ def _predictive(params: Params, data: Array) -> Array:
     return found
 
 
-def _simulate(params: Params, labels: NDArray[np.intp], rng: np.random.Generator) -> Array:
+def _simulate(params: Params, labels: NDArray[np.intp], exposure: Array,  # noqa: ARG001 - the contract's
+              rng: np.random.Generator) -> Array:
     shape = (len(labels), params["mean"].shape[1])
     return np.asarray(params["mean"][labels] + _scale(params)[labels]
                       * rng.standard_t(2 * params["shape"][labels][:, None], shape))
@@ -84,5 +85,6 @@ MEMBER = Component(
     check=check_spread, prior=_prior, coordinates=lambda data, levels: data,
     features=lambda data, levels: np.hstack([data, data**2]), base=lambda data: np.zeros(len(data)), update=_update,
     natural=_natural, divergence=_divergence, predictive=_predictive, simulate=_simulate, draw=_draw, describe=_describe,
+    parameters=lambda size, levels, components: components * (2 * size),
     source="Bernardo and Smith (2000), Bayesian Theory, appendix A",
 )

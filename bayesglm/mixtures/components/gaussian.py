@@ -110,7 +110,8 @@ def _predictive(params: Params, data: Array) -> Array:
     return found
 
 
-def _simulate(params: Params, labels: NDArray[np.intp], rng: np.random.Generator) -> Array:
+def _simulate(params: Params, labels: NDArray[np.intp], exposure: Array,  # noqa: ARG001 - the contract's
+              rng: np.random.Generator) -> Array:
     df, root = _scale_root(params)
     normal = rng.standard_normal((len(labels), params["mean"].shape[1]))
     stretch = np.sqrt(df[labels] / rng.chisquare(df[labels]))
@@ -143,5 +144,6 @@ MEMBER = Component(
     check=check_spread, prior=_prior, coordinates=lambda data, levels: data, features=_features,
     base=lambda data: np.zeros(len(data)), update=_update, natural=_natural, divergence=_divergence,
     predictive=_predictive, simulate=_simulate, draw=_draw, describe=_describe,
+    parameters=lambda size, levels, components: components * (size + size * (size + 1) // 2),
     source="Bishop (2006), Pattern Recognition and Machine Learning, section 10.2",
 )

@@ -50,8 +50,9 @@ def _predictive(params: Params, data: Array) -> Array:
     return np.asarray(each.sum(axis=2))
 
 
-def _simulate(params: Params, labels: NDArray[np.intp], rng: np.random.Generator) -> Array:
-    return rng.poisson(rng.gamma(params["shape"][labels]) / params["per"][labels]).astype(np.float64)
+def _simulate(params: Params, labels: NDArray[np.intp], exposure: Array,
+              rng: np.random.Generator) -> Array:
+    return rng.poisson(exposure * rng.gamma(params["shape"][labels]) / params["per"][labels]).astype(np.float64)
 
 
 def _draw(params: Params, layout: Layout, size: int, rng: np.random.Generator) -> tuple[Drawn, ...]:
@@ -72,5 +73,6 @@ MEMBER = Component(
     coordinates=lambda data, levels: 2 * np.sqrt(data), features=lambda data, levels: data,
     base=lambda data: -gammaln(data + 1).sum(axis=1), update=_update, natural=_natural, divergence=_divergence,
     predictive=_predictive, simulate=_simulate, draw=_draw, describe=_describe,
+    parameters=lambda size, levels, components: components * (size),
     source="Gelman et al. (2013), Bayesian Data Analysis, section 2.6",
 )
