@@ -31,9 +31,10 @@ ORDER = (
     "rows",
     "responses",
     "newdata pointwise predict",
-    "contrast describe mixtures prior_predictive summary storage",
+    "contrast describe prior_predictive summary storage",
     "checks",
     "plots report",
+    "mixtures",
     "facade",
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names.split()}
