@@ -17,8 +17,6 @@ from typing import Literal
 
 import pandas as pd
 
-from bayesglm.fitted import Fitted
-
 Verdict = Literal["pass", "warn", "fail", "not applicable"]
 
 
@@ -48,8 +46,8 @@ class CheckResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """A question put to a fit, as a record.
+class Check[F]:
+    """A question put to a fit, as a record; F is the kind of fit: `Fitted` for a regression.
 
     Attributes
     ----------
@@ -58,7 +56,7 @@ class Check:
     question : str
         What it asks, in words.
     run : callable
-        ``run(fitted, seed)`` gives a `CheckResult`.
+        ``run(fit, seed)`` gives a `CheckResult`.
     source : str
         Where the statistic stands.
     decisive : bool
@@ -67,7 +65,7 @@ class Check:
 
     name: str
     question: str
-    run: Callable[[Fitted, int], CheckResult]
+    run: Callable[[F, int], CheckResult]
     source: str
     decisive: bool = False
 

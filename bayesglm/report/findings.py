@@ -6,7 +6,7 @@ import pandas as pd
 
 from bayesglm.checks.check import CheckResult
 from bayesglm.report.section import Content, Heading, Statement, TableBlock
-from bayesglm.report.standing import question_of, title_of
+from bayesglm.report.standing import REGRESSION, Panel, question_of, title_of
 from bayesglm.report.wording import counted, plain_column, sentence
 
 MOST = 25
@@ -32,14 +32,14 @@ def heading_of(result: CheckResult) -> str:
     return sentence(title_of(result.name)).rstrip(".")
 
 
-def evidence_of(result: CheckResult) -> list[Content]:
+def evidence_of(result: CheckResult, panel: Panel = REGRESSION) -> list[Content]:
     """Return a check's table under its question; nothing where it has none."""
     if result.table.empty:
         return []
     table = readable(result.table)
     left_out = len(table) - MOST
     some = f" The first {MOST} lines; {counted(left_out, 'line')} left out." if left_out > 0 else ""
-    caption = f"{question_of(result) or heading_of(result)}{some}"
+    caption = f"{question_of(result, panel) or heading_of(result)}{some}"
     return [Heading(heading_of(result)), TableBlock(table.head(MOST), caption, FORMATS, across=True)]
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -20,7 +21,7 @@ from bayesglm.registry import discover
 from bayesglm.report.cells import clean, grid
 from bayesglm.report.drawing import drawing
 from bayesglm.report.section import Content, Facts, Figure, Heading, Material, Paragraph, Section, Statement, TableBlock
-from bayesglm.report.standing import standing
+from bayesglm.report.standing import Standing, standing
 from bayesglm.report.wording import moment
 
 CODE = re.compile(r"``(.+?)``(?!`)|`([^`]+)`")
@@ -39,18 +40,45 @@ class Part:
     blocks: tuple[tuple[str, str, Content], ...]
 
 
-def sections() -> tuple[Section, ...]:
-    """Return every section in the order of the page.
+@dataclass(frozen=True, slots=True)
+class Front:
+    """What stands around the sections of a page.
+
+    Attributes
+    ----------
+    title, question : str
+        Above them; the question may be empty.
+    standing : Standing
+        Whether the numbers may be used.
+    made : str
+        Below them: what made the page, and from which fit.
+    """
+
+    title: str
+    question: str
+    standing: Standing
+    made: str
+
+
+def sections(folder: str = "bayesglm.report.sections") -> tuple[Section[Any], ...]:
+    """Return every section of a folder in the order of the page.
 
     Examples
     --------
     >>> [section.name for section in sections()][0]
     'asked'
     """
-    return tuple(sorted(discover("bayesglm.report.sections", Section).values(), key=lambda each: (each.place, each.name)))
+    return tuple(sorted(discover(folder, Section).values(), key=lambda each: (each.place, each.name)))
 
 
-def render(material: Material, chosen: Sequence[Section] | None = None) -> str:
+def lay_out[M](front: Front, chosen: Sequence[Section[M]], material: M) -> str:
+    """Return a page as HTML text: the front and the sections that have something to say of the material."""
+    parts = tuple(part for each in chosen if (part := _part(each, material)).blocks)
+    return _environment().get_template("report.html").render(
+        title=front.title, parts=parts, standing=front.standing, asked=front.question, made=front.made)
+
+
+def render(material: Material, chosen: Sequence[Section[Material]] | None = None) -> str:
     """Return the report as HTML text.
 
     Parameters
@@ -65,19 +93,23 @@ def render(material: Material, chosen: Sequence[Section] | None = None) -> str:
     str
         One page; the same for the same material.
     """
-    parts = tuple(part for each in (sections() if chosen is None else chosen) if (part := _part(each, material)).blocks)
-    template = _environment().get_template("report.html")
-    return template.render(title=title_of(material), parts=parts, standing=standing(material.checks),
-                           asked=material.question, made=_made(material))
+    fitted = material.fitted
+    front = Front(title_of(material), material.question, standing(material.checks), made_from(fitted.versions, fitted.created))
+    return lay_out(front, sections() if chosen is None else chosen, material)
 
 
 def write_report(material: Material, path: str | Path) -> Path:
-    """Write the report to a file and return its path.
+    """Write the report to a file and return its path; see `write_page`."""
+    return write_page(render(material), path)
+
+
+def write_page(page: str, path: str | Path) -> Path:
+    """Write a page to a file and return its path.
 
     Parameters
     ----------
-    material : Material
-        The fit, its check results, title and question.
+    page : str
+        HTML text.
     path : str or Path
         Where to; the folder must exist.
 
@@ -91,7 +123,7 @@ def write_report(material: Material, path: str | Path) -> Path:
         raise OptionError(f"no folder {str(target.parent)!r}", value=str(target),
                           rule="a report is written into a folder that exists",
                           fix="Make the folder, or give another path.")
-    target.write_text(render(material), encoding="utf-8", newline="\n")
+    target.write_text(page, encoding="utf-8", newline="\n")
     return target
 
 
@@ -101,15 +133,20 @@ def title_of(material: Material) -> str:
     return material.title or f"{specification.roles.response}: {specification.family.label}"
 
 
-def _made(material: Material) -> str:
-    """Say what made the page and from which fit."""
-    fitted = material.fitted
-    version = fitted.versions.get("bayesglm", "")
+def made_from(versions: Mapping[str, str], created: str) -> str:
+    """Say what made the page and from which fit.
+
+    Examples
+    --------
+    >>> made_from({"bayesglm": "0.1.0"}, "2026-03-02T00:00:00+00:00")
+    'Made with bayesglm 0.1.0 from a fit of 2026-03-02 00:00:00 UTC.'
+    """
+    version = versions.get("bayesglm", "")
     return (f"Made with bayesglm{f' {version}' if version[:1].isdigit() else ''}"
-            f"{f' from a fit of {moment(fitted.created)}' if fitted.created else ''}.")
+            f"{f' from a fit of {moment(created)}' if created else ''}.")
 
 
-def _part(section: Section, material: Material) -> Part:
+def _part[M](section: Section[M], material: M) -> Part:
     content = section.content(material)
     return Part(section.name, section.title,
                 tuple((MACROS[type(each)], f"{section.name}-{i + 1}", each) for i, each in enumerate(content)))

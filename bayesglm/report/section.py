@@ -110,8 +110,8 @@ class Material:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
-    """A part of the report as a record.
+class Section[M]:
+    """A part of the report as a record; M is what it draws on: `Material` for the report of a regression.
 
     Attributes
     ----------
@@ -128,4 +128,4 @@ class Section:
     name: str
     title: str
     place: int
-    content: Callable[[Material], Sequence[Content]] = field(repr=False)
+    content: Callable[[M], Sequence[Content]] = field(repr=False)

@@ -12,6 +12,25 @@ WATERMARK = "Diagnostics failed: do not use these numbers"
 
 
 @dataclass(frozen=True, slots=True)
+class Panel:
+    """The checks that are put to one kind of fit.
+
+    Attributes
+    ----------
+    folder : str
+        The package whose members they are.
+    diagnostics : str
+        What the decisive ones are called together.
+    """
+
+    folder: str
+    diagnostics: str
+
+
+REGRESSION = Panel("bayesglm.checks", "sampling diagnostics")
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """What the checks say together.
 
@@ -41,25 +60,27 @@ def title_of(name: str) -> str:
     return name.replace("_", " ")
 
 
-def decisive(results: Sequence[CheckResult]) -> list[CheckResult]:
+def decisive(results: Sequence[CheckResult], panel: Panel = REGRESSION) -> list[CheckResult]:
     """Return the results of decisive checks: those whose failure means that no number can be trusted."""
-    known = discover("bayesglm.checks", Check)
+    known = discover(panel.folder, Check)
     return [each for each in results if each.name in known and known[each.name].decisive]
 
 
-def question_of(result: CheckResult) -> str:
+def question_of(result: CheckResult, panel: Panel = REGRESSION) -> str:
     """Return what a check asks, in words; empty for a check that is not in the folder."""
-    known = discover("bayesglm.checks", Check)
+    known = discover(panel.folder, Check)
     return known[result.name].question if result.name in known else ""
 
 
-def standing(results: Sequence[CheckResult]) -> Standing:
+def standing(results: Sequence[CheckResult], panel: Panel = REGRESSION) -> Standing:
     """Return what the checks say together.
 
     Parameters
     ----------
     results : sequence of CheckResult
         The check results of a report.
+    panel : Panel
+        The checks they come from.
 
     Examples
     --------
@@ -67,24 +88,25 @@ def standing(results: Sequence[CheckResult]) -> Standing:
     'Nothing was checked: treat these numbers as provisional.'
     """
     failed, warned = (_named(results, verdict) for verdict in ("fail", "warn"))
-    fatal = _named(decisive(results), "fail")
+    diagnostics = f"The {panel.diagnostics}"
+    fatal = _named(decisive(results, panel), "fail")
     if fatal:
         return Standing("fail", f"{WATERMARK} ({fatal} failed).", WATERMARK)
     if all(each.verdict == "not applicable" for each in results):
         return Standing("not applicable", "Nothing was checked: treat these numbers as provisional.")
-    ran = [each for each in decisive(results) if each.verdict != "not applicable"]
+    ran = [each for each in decisive(results, panel) if each.verdict != "not applicable"]
     doubted = _named(ran, "warn")
-    sampling = (f"The sampling diagnostics gave a warning ({doubted})" if doubted else
-                "The sampling diagnostics found no fault" if ran else "The sampling diagnostics did not apply")
+    numbers = (f"{diagnostics} gave a warning ({doubted})" if doubted else
+               f"{diagnostics} found no fault" if ran else f"{diagnostics} did not apply")
     if failed:
         but = "and" if doubted else "but"
-        return Standing("fail", f"{sampling}, {but} the model misses something in the data: {failed} failed.")
+        return Standing("fail", f"{numbers}, {but} the model misses something in the data: {failed} failed.")
     if warned:
         return Standing("warn", f"Usable with care: no check failed, but {warned} gave a warning.")
     if not ran:
-        return Standing("warn", f"{sampling}; no other check found a fault.")
-    return Standing("pass", "The sampling diagnostics and all other checks passed." if len(results) > len(ran)
-                    else "The sampling diagnostics passed; the model was not checked against the data.")
+        return Standing("warn", f"{numbers}; no other check found a fault.")
+    return Standing("pass", f"{diagnostics} and all other checks passed." if len(results) > len(ran)
+                    else f"{diagnostics} passed; the model was not checked against the data.")
 
 
 def _named(results: Sequence[CheckResult], verdict: Verdict) -> str:
