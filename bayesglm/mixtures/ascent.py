@@ -4,8 +4,9 @@ With the features t(x) of all columns side by side (the first is 1), expected na
 
     log r_nk = t(x_n) . E[eta_k] + E[log w_k] - log normaliser_n,      sums_k = sum_n r_nk t(x_n)
 
-are taken in one pass over the rows; the bound follows from the normalisers and the sums.
-Components are kept in order of their size, where stick-breaking weights have their largest bound.
+are taken in one pass over the rows; the bound follows from the normalisers and the sums. Sums of rows that are not here any
+more (yesterday's, another place's) may be added: such rows stay with the component they were in.
+Components stand in order of their size, where stick-breaking weights have their largest bound.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bayesglm.mixtures.component import Array, Component, Params
 from bayesglm.mixtures.expectation import Rows, gather, sweep
@@ -94,6 +96,10 @@ class Posterior:
         Expected natural parameters; the first column holds the constants and E[log w].
     divergence : float
         Kullback-Leibler divergence from the prior.
+    sums : array, shape (component, feature)
+        Sums of features of all rows, from which everything else follows.
+    kept : array, shape (component, feature)
+        The part of them that belongs to rows which are not here any more.
     """
 
     params: tuple[Params, ...]
@@ -101,6 +107,8 @@ class Posterior:
     counts: Array
     natural: Array
     divergence: float
+    sums: Array
+    kept: Array
 
     @property
     def size(self) -> int:
@@ -140,9 +148,27 @@ def slices(blocks: tuple[Block, ...]) -> Iterator[tuple[Block, slice]]:
         start += block.width
 
 
-def maximise(problem: Problem, sums: Array) -> Posterior:
-    """Return the parameters that are best for these sums of features (component, feature), largest component first."""
-    sums = sums[np.argsort(-sums[:, 0], kind="stable")]
+def largest_first(sums: Array) -> NDArray[np.intp]:
+    """Return the order of components in which the one with most rows is the first."""
+    return np.argsort(-sums[:, 0], kind="stable")
+
+
+def maximise(problem: Problem, sums: Array, kept: Array | None = None) -> Posterior:
+    """Return the parameters that are best for these sums of features (component, feature), largest component first.
+
+    Parameters
+    ----------
+    problem : Problem
+        The priors.
+    sums : array, shape (component, feature)
+        Of the rows at hand.
+    kept : array, shape (component, feature), optional
+        Of rows that are not here any more.
+    """
+    kept = np.zeros_like(sums) if kept is None else kept
+    order = largest_first(sums + kept)
+    kept = kept[order]
+    sums = sums[order] + kept
     counts = sums[:, 0]
     weights = problem.weights.update(counts, problem.concentration, problem.limit)
     natural = np.empty_like(sums)
@@ -154,24 +180,23 @@ def maximise(problem: Problem, sums: Array) -> Posterior:
         natural[:, 0] += constant
         divergence += float(block.component.divergence(block.prior, each).sum())
         params.append(each)
-    return Posterior(tuple(params), weights, counts, natural, divergence)
+    return Posterior(tuple(params), weights, counts, natural, divergence, sums, kept)
 
 
-def bound_of(problem: Problem, posterior: Posterior, sums: Array, doubt: float) -> float:
+def bound_of(problem: Problem, posterior: Posterior, doubt: float) -> float:
     """Return the bound: expected log density and weights, minus divergence, plus the entropy of the responsibilities."""
-    ordered = sums[np.argsort(-sums[:, 0], kind="stable")]
-    return float((ordered * posterior.natural).sum()) + doubt + problem.base - posterior.divergence
+    return float((posterior.sums * posterior.natural).sum()) + doubt + problem.base - posterior.divergence
 
 
-def from_responsibilities(problem: Problem, responsibilities: Array) -> tuple[Posterior, float]:
-    """Return the best parameters for responsibilities (component, row), and the bound."""
-    responsibilities = responsibilities[np.argsort(-responsibilities.sum(axis=1), kind="stable")]
-    sums = gather(responsibilities, None, problem.held)
-    posterior = maximise(problem, sums)
+def from_responsibilities(problem: Problem, responsibilities: Array, kept: Array | None = None) -> tuple[Posterior, float]:
+    """Return the best parameters for responsibilities (component, row) and kept sums, and the bound."""
+    counts = responsibilities.sum(axis=1) + (0 if kept is None else kept[:, 0])
+    order = np.argsort(-counts, kind="stable")
+    responsibilities, kept = responsibilities[order], None if kept is None else kept[order]
+    posterior = maximise(problem, gather(responsibilities, None, problem.held), kept)
     for _ in range(_REFINED if problem.held.hidden else 0):
-        sums = gather(responsibilities, posterior.params, problem.held)
-        posterior = maximise(problem, sums)
-    return posterior, bound_of(problem, posterior, sums, float(entropy(responsibilities).sum()))
+        posterior = maximise(problem, gather(responsibilities, posterior.params, problem.held), kept)
+    return posterior, bound_of(problem, posterior, float(entropy(responsibilities).sum()))
 
 
 def ascend(problem: Problem, posterior: Posterior, sweeps: int, tolerance: float) -> Climb:
@@ -198,10 +223,10 @@ def ascend(problem: Problem, posterior: Posterior, sweeps: int, tolerance: float
     for _ in range(max(sweeps, 1)):
         before = posterior
         sums, total = sweep(before.natural, before.params, problem.held)
-        bounds.append(total + problem.base - before.divergence)
-        posterior = maximise(problem, sums)
+        bounds.append(total + float((before.kept * before.natural).sum()) + problem.base - before.divergence)
+        posterior = maximise(problem, sums, before.kept)
         doubt = total - float((sums * before.natural).sum())
-        bounds.append(bound_of(problem, posterior, sums, doubt))
+        bounds.append(bound_of(problem, posterior, doubt))
         if len(bounds) > 2 and bounds[-1] - bounds[-3] < tolerance * problem.rows:
             converged = True
             break

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesglm.mixtures.ascent import Posterior, Problem, ascend, from_responsibilities, maximise, slices
+from bayesglm.mixtures.ascent import (
+    Posterior,
+    Problem,
+    ascend,
+    from_responsibilities,
+    largest_first,
+    maximise,
+    slices,
+)
 from bayesglm.mixtures.component import Array
 from bayesglm.mixtures.expectation import assign, gather, sweep
 from bayesglm.mixtures.kernels import entropy, pair_entropy
@@ -79,9 +87,9 @@ def merge(search: Search, state: State) -> State:
 def delete(search: Search, state: State) -> State:
     """Give the rows of the smallest components to the others as long as that improves the bound."""
     while state.posterior.size > 1:
-        smallest = range(state.posterior.size - 1, max(state.posterior.size - 1 - _TRIED, -1), -1)
-        empty = np.flatnonzero(state.posterior.counts < _EMPTY)
-        alone = [np.array([k]) for k in smallest]
+        free = np.flatnonzero(state.posterior.kept[:, 0] == 0)  # kept rows cannot be given to another component
+        empty = free[state.posterior.counts[free] < _EMPTY]
+        alone = [np.array([k]) for k in free[:-_TRIED - 1:-1]]
         candidates = [_without(search.problem, state.posterior, held) for held in ([empty] if len(empty) else []) + alone]
         better = _first_better(search, state, candidates)
         if better is None:
@@ -93,22 +101,23 @@ def delete(search: Search, state: State) -> State:
 def split(search: Search, state: State) -> State:
     """Split every component whose two parts give a better bound, then climb; once over all components."""
     responsibilities, _ = assign(state.posterior.natural, state.posterior.params, search.problem.held)
-    _, bound = from_responsibilities(search.problem, responsibilities)
+    kept = state.posterior.kept
+    _, bound = from_responsibilities(search.problem, responsibilities, kept)
     grown = responsibilities
     for k in range(len(responsibilities)):
         if len(grown) >= search.problem.limit:
             break
-        share = _divide(search, responsibilities[k])
+        share = _divide(search, responsibilities[k], kept[k])
         if share is None:
             continue
         trial = np.vstack([grown, responsibilities[k] * (1 - share)])
         trial[k] *= share
-        _, found = from_responsibilities(search.problem, trial)
+        _, found = from_responsibilities(search.problem, trial, _with_empty(kept, len(trial)))
         if found > bound + GAIN:
             grown, bound = trial, found
     if len(grown) == len(responsibilities):
         return state
-    posterior, _ = from_responsibilities(search.problem, grown)
+    posterior, _ = from_responsibilities(search.problem, grown, _with_empty(kept, len(grown)))
     better = climb(search.problem, posterior)
     return better if better.bound > state.bound + GAIN else state
 
@@ -133,22 +142,30 @@ def _first_better(search: Search, state: State, candidates: list[Posterior]) -> 
     return None
 
 
+def _with_empty(kept: Array, components: int) -> Array:
+    """Return kept sums with components that keep nothing behind them."""
+    return np.vstack([kept, np.zeros((components - len(kept), kept.shape[1]))])
+
+
 def _merged(problem: Problem, posterior: Posterior) -> list[Posterior]:
     """Return the mixtures with one pair merged that have the best bounds at once."""
     responsibilities, _ = assign(posterior.natural, posterior.params, problem.held)
-    sums = gather(responsibilities, posterior.params, problem.held)
+    sums, kept = gather(responsibilities, posterior.params, problem.held), posterior.kept
     first, second = np.triu_indices(len(sums), 1)
-    together = problem_value(problem, sums[first] + sums[second])
-    alone = problem_value(problem, sums)
+    together = problem_value(problem, (sums + kept)[first] + (sums + kept)[second])
+    alone = problem_value(problem, sums + kept)
     doubt = entropy(responsibilities)
     mixed = pair_entropy(responsibilities, first, second)
     gain = together - alone[first] - alone[second] + mixed - doubt[first] - doubt[second]
-    found = []
-    for pair in np.argsort(-gain, kind="stable")[:_TRIED]:
-        kept = sums.copy()
-        kept[first[pair]] += kept[second[pair]]
-        found.append(maximise(problem, np.delete(kept, second[pair], axis=0)))
-    return found
+    return [maximise(problem, *(_joined(each, first[pair], second[pair]) for each in (sums, kept)))
+            for pair in np.argsort(-gain, kind="stable")[:_TRIED]]
+
+
+def _joined(sums: Array, first: int, second: int) -> Array:
+    """Return sums with one component added to another: the moments of the pair are those of its rows."""
+    kept = sums.copy()
+    kept[first] += kept[second]
+    return np.delete(kept, second, axis=0)
 
 
 def problem_value(problem: Problem, sums: Array) -> Array:
@@ -164,24 +181,25 @@ def problem_value(problem: Problem, sums: Array) -> Array:
 def _without(problem: Problem, posterior: Posterior, gone: NDArray[np.intp]) -> Posterior:
     params = [{name: np.delete(values, gone, axis=0) for name, values in each.items()} for each in posterior.params]
     sums, _ = sweep(np.delete(posterior.natural, gone, axis=0), params, problem.held)
-    return maximise(problem, sums)
+    return maximise(problem, sums, np.delete(posterior.kept, gone, axis=0))
 
 
-def _divide(search: Search, weight: Array) -> Array | None:
-    """Return the share of each row that goes to the first of two parts of a component."""
+def _divide(search: Search, weight: Array, kept: Array) -> Array | None:
+    """Return the share of each row that stays with a component, of two parts; what it keeps of other rows stays too."""
     held: NDArray[np.intp] = np.flatnonzero(weight > 0.01)
     if weight.sum() < _LEAST_ROWS or len(held) < 2:
         return None
-    parts = kmeans(search.points[held], 2, search.rng)
-    if len(parts) < 2:
+    share = kmeans(search.points[held], 2, search.rng)
+    if len(share) < 2:
         return None
-    problem, rows = search.problem, search.problem.held.take(held)
-    share, trial = parts, None
+    problem, rows, weight = search.problem, search.problem.held.take(held), weight[held]
+    both, trial = _with_empty(kept[None], 2), None
     for _ in range(_INNER):
-        sums = gather(share * weight[held], None if trial is None else trial.params, rows)
-        order = np.argsort(-sums[:, 0], kind="stable")
-        trial = maximise(problem, sums)
+        sums = gather(share * weight, None if trial is None else trial.params, rows)
+        order = largest_first(sums + both)
+        trial = maximise(problem, sums, both)
+        both = trial.kept
         before, share = share[order], assign(trial.natural, trial.params, rows)[0]
         if np.abs(share - before).max() < 1e-3:
             break
-    return None if trial is None else np.asarray(assign(trial.natural, trial.params, problem.held)[0][0])
+    return None if trial is None else np.asarray(assign(trial.natural, trial.params, problem.held)[0][both[:, 0].argmax()])
