@@ -1,23 +1,29 @@
-"""Search: how many components there are, from the limit down and from one component up; the better bound wins.
+"""Search: how many components there are, from the limit down and from one component up; the best bound wins.
 
 Either end alone gets stuck: from the limit down a single Gaussian is left in pieces that no one merge puts together, from
-one component up two modes may hide in one. Structure is searched on a subsample, then climbed on all rows.
+one component up two modes may hide in one. Structure is searched on a subsample, then climbed on all rows. Every end has
+random numbers of its own, so that they may run side by side and find the same.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
-from bayesglm.mixtures.ascent import Climb, Problem, ascend, from_responsibilities
+from bayesglm.mixtures.ascent import Climb, Posterior, Problem, ascend, from_responsibilities
 from bayesglm.mixtures.component import Array
 from bayesglm.mixtures.moves import GAIN, Search, State, climb, delete, improve, merge, split
 from bayesglm.mixtures.starts import kmeans
 
 SUBSAMPLE = 8000
-_POLISH = 1e-7  # nats a row
-_MOST_SWEEPS = 500
+POLISH = 1e-7  # nats a row
+MOST_SWEEPS = 500
+
+End = Callable[[Search], State]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,18 +34,25 @@ class Found:
     ----------
     climb : Climb
         The ascent on all rows.
-    counts : mapping
-        Number of components found from each end, on the subsample.
+    ends : mapping
+        What the search found from each end on the subsample: number of components and bound.
     subsample : int
         Rows of the subsample.
     """
 
     climb: Climb
-    counts: dict[str, int]
+    ends: Mapping[str, tuple[int, float]]
     subsample: int
 
+    @property
+    def starts(self) -> pd.DataFrame:
+        """One line for each start: its name, number of components, bound, and how far below the best that is (nats)."""
+        table = pd.DataFrame([(name, size, bound) for name, (size, bound) in self.ends.items()],
+                             columns=["start", "components", "bound"])
+        return table.assign(below_best=table["bound"].max() - table["bound"])
 
-def find(problem: Problem, points: Array, bases: Array, seed: int, subsample: int = SUBSAMPLE) -> Found:
+
+def find(problem: Problem, points: Array, bases: Array, seed: int, starts: int = 1, subsample: int = SUBSAMPLE) -> Found:
     """Return the best mixture found.
 
     Parameters
@@ -52,6 +65,8 @@ def find(problem: Problem, points: Array, bases: Array, seed: int, subsample: in
         What each row adds to the bound whatever the parameters.
     seed : int
         For the subsample, the starts and the splits.
+    starts : int
+        How many k-means++ starts from the limit.
     subsample : int
         Most rows to search on.
     """
@@ -59,13 +74,35 @@ def find(problem: Problem, points: Array, bases: Array, seed: int, subsample: in
     if problem.rows > subsample:
         rows = np.sort(rng.choice(problem.rows, subsample, replace=False))
         part = replace(problem, held=problem.held.take(rows), base=float(bases[rows].sum()))
-        search = Search(part, points[rows], rng)
+        best, ends = structure(part, points[rows], seed, starts)
     else:
-        search = Search(problem, points, rng)
-    ends = {"up": _from_one(search), "down": _from_limit(search)}
-    best = ends["down"] if ends["down"].bound > ends["up"].bound + GAIN else ends["up"]
-    polished = ascend(problem, best.posterior, _MOST_SWEEPS, _POLISH)
-    return Found(polished, {name: state.posterior.size for name, state in ends.items()}, search.problem.rows)
+        best, ends = structure(problem, points, seed, starts)
+    polished = ascend(problem, best, MOST_SWEEPS, POLISH)
+    return Found(polished, ends, min(problem.rows, subsample))
+
+
+def structure(problem: Problem, points: Array, seed: int, starts: int) -> tuple[Posterior, dict[str, tuple[int, float]]]:
+    """Return the mixture of the end with the best bound, and what each end found: components and bound.
+
+    Parameters
+    ----------
+    problem : Problem
+        The rows to search on.
+    points : array, shape (row, coordinate)
+        Where distances mean something.
+    seed : int
+        For the starts and the splits.
+    starts : int
+        How many k-means++ starts from the limit.
+    """
+    ends: dict[str, End] = {"up": _from_one} | {f"down {number + 1}": _from_limit for number in range(starts)}
+    searches = [Search(problem, points, np.random.default_rng([seed, place])) for place in range(len(ends))]
+    with ThreadPoolExecutor(len(ends)) as pool:
+        states = list(pool.map(lambda end, search: end(search), ends.values(), searches))
+    best = states[0]
+    for state in states[1:]:
+        best = state if state.bound > best.bound + GAIN else best
+    return best.posterior, {name: (state.posterior.size, state.bound) for name, state in zip(ends, states, strict=True)}
 
 
 def _from_one(search: Search) -> State:
