@@ -18,8 +18,8 @@ from pytensor.tensor.variable import TensorVariable
 
 from bayesglm.data.patterns import distinct
 from bayesglm.design import CodedPredictor, Predictor
-from bayesglm.families.family import Values
 from bayesglm.families.links import LINKS
+from bayesglm.families.values import Exposure, Values, unit_values
 from bayesglm.priors import LKJ, Prior
 from bayesglm.specification import PredictorPriors, Problem, Specification
 from bayesglm.terms.term import Basis, Block
@@ -135,20 +135,18 @@ def _values(
     specification: Specification, etas: Mapping[str, TensorVariable], index: TensorVariable,
     exposure: TensorVariable | None, trials: TensorVariable | None,
 ) -> Values:
-    """Parameters on their natural scale, one for each unit; exposure multiplies the mean and, if asked, the concentration."""
+    """Parameters on their natural scale, one for each unit; the inverse link is taken once for each pattern."""
     links = {each.parameter: LINKS[each.link] for each in specification.predictors}
-    value: dict[str, TensorVariable] = {}
-    for parameter in specification.family.parameters:
-        if parameter.name in etas:
-            current = links[parameter.name].tensor(etas[parameter.name])[index]
-        else:
-            current = specification.priors.constants[parameter.name].scalar(parameter.name)
-        if parameter.exposed and exposure is not None:
-            current = current * exposure
-        if parameter.scales_with_exposure and specification.exposure_median is not None and exposure is not None:
-            current = current * (exposure / np.float64(specification.exposure_median))
-        value[parameter.name] = current
-    return Values(value, {name: eta[index] for name, eta in etas.items()}, links, trials)
+    inverse = {name: links[name].tensor(eta)[index] for name, eta in etas.items()}
+    constants = {each.name: specification.priors.constants[each.name].scalar(each.name) for each in specification.constant()}
+    multiplier = None
+    if exposure is not None:
+        median = specification.exposure_median
+        relative = None if median is None else exposure / np.float64(median)
+        multiplier = Exposure(exposure, pt.log(exposure), relative, None if relative is None else pt.log(relative))
+    return unit_values(
+        specification.family, links, inverse, {name: eta[index] for name, eta in etas.items()}, constants, multiplier, trials,
+    )
 
 
 def _linear_predictor(predictor: Predictor, coded: CodedPredictor, priors: PredictorPriors) -> TensorVariable:
@@ -189,23 +187,54 @@ def _coefficients(predictor: Predictor, priors: PredictorPriors) -> TensorVariab
     model = pm.modelcontext(None)
     dim, name = predictor.name("coef"), predictor.name("beta")
     model.add_coord(dim, list(predictor.coef))
-    scale = np.where(predictor.scale > 0, predictor.scale, 1.0)
-    by_kind: dict[object, list[int]] = {}
+    parts = coefficient_parts(predictor, priors)
+    variables: list[TensorVariable] = []
+    for part in parts:
+        if part.dim != dim:
+            model.add_coord(part.dim, [predictor.coef[j] for j in part.members])
+        variables.append(type(part.priors[0]).vector(part.name, part.priors, (part.dim,)))
+    order = np.argsort(np.concatenate([np.array(part.members) for part in parts]))
+    scaled = variables[0] if len(parts) == 1 else pt.concatenate(variables)[order]
+    return pm.Deterministic(name, scaled / pm.Data(predictor.name("scale"), column_scale(predictor), dims=dim), dims=dim)
+
+
+@dataclass(frozen=True, slots=True)
+class CoefficientPart:
+    """Coefficients whose priors are of one kind: one vector variable of the model.
+
+    Attributes
+    ----------
+    name, dim : str
+        Name of the variable, on the scale of standardised columns, and its dim.
+    members : tuple of int
+        Which coefficients of the predictor.
+    priors : tuple of Prior
+        Their priors on that scale.
+    """
+
+    name: str
+    dim: str
+    members: tuple[int, ...]
+    priors: tuple[Prior, ...]
+
+
+def column_scale(predictor: Predictor) -> Array:
+    """Return the sd by which each common column is divided, 1 for a column without spread."""
+    return np.where(predictor.scale > 0, predictor.scale, 1.0)
+
+
+def coefficient_parts(predictor: Predictor, priors: PredictorPriors) -> tuple[CoefficientPart, ...]:
+    """Gather a predictor's coefficients by the kind of their prior."""
+    scale, by_kind = column_scale(predictor), dict[object, list[int]]()
     for j, prior in enumerate(priors.coef):
         by_kind.setdefault(prior if prior.joint else type(prior), []).append(j)
-    parts: list[TensorVariable] = []
-    for members in by_kind.values():
-        one_kind = len(by_kind) == 1
-        suffix = "" if one_kind else f"_{len(parts)}"
-        part_dim = dim if one_kind else f"{dim}{suffix}"
-        if not one_kind:
-            model.add_coord(part_dim, [predictor.coef[j] for j in members])
-        kind: type[Prior] = type(priors.coef[members[0]])
-        chosen = [priors.coef[j] if kind.joint else priors.coef[j].scaled(float(scale[j])) for j in members]
-        parts.append(kind.vector(f"{name}_scaled{suffix}", chosen, (part_dim,)))
-    order = np.argsort(np.concatenate([np.array(members) for members in by_kind.values()]))
-    scaled = parts[0] if len(parts) == 1 else pt.concatenate(parts)[order]
-    return pm.Deterministic(name, scaled / pm.Data(predictor.name("scale"), scale, dims=dim), dims=dim)
+    parts = []
+    for number, members in enumerate(by_kind.values()):
+        suffix = "" if len(by_kind) == 1 else f"_{number}"
+        chosen = tuple(priors.coef[j] if priors.coef[j].joint else priors.coef[j].scaled(float(scale[j])) for j in members)
+        parts.append(CoefficientPart(predictor.name("beta") + f"_scaled{suffix}", predictor.name("coef") + suffix,
+                                     tuple(members), chosen))
+    return tuple(parts)
 
 
 def _block(block: Block, basis: Basis, predictor: Predictor, priors: Mapping[str, tuple[Prior, ...]]) -> TensorVariable:

@@ -17,8 +17,9 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from bayesglm.families.family import Family, Values
+from bayesglm.families.family import Family
 from bayesglm.families.links import LINKS
+from bayesglm.families.values import Values
 from bayesglm.fitted import Fitted
 from bayesglm.model import cell_of_rows, likelihood_units
 from bayesglm.rows import chunks, linear_predictor, parameters, rows_of_units, states, thin

@@ -26,6 +26,7 @@ ORDER = (
     "design",
     "specification",
     "model",
+    "latent",
     "formulation engines",
     "fitted",
     "rows",

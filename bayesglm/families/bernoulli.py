@@ -7,9 +7,11 @@ import pymc as pm
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
-from bayesglm.families.binomial import PROBABILITY, draw_successes
+from bayesglm.families.binomial import PROBABILITY, bernoulli_information, draw_successes, log_successes
+from bayesglm.families.counts import count_statistics
 from bayesglm.families.family import Array, Family, Mask, Support
 from bayesglm.families.likelihood import likelihood
+from bayesglm.families.reduction import Reduction
 
 
 def _faults(values: Array) -> tuple[tuple[str, Mask, str], ...]:
@@ -41,5 +43,10 @@ MEMBER = Family(
     draw=lambda rng, p, trials: draw_successes(rng, np.ones(()), p["p"]),
     zero=lambda p, trials: 1.0 - p["p"],
     proportional=True,
+    reduction=Reduction(
+        count_statistics, lambda p, of: log_successes(of["y"], of["n"], p.log_probability("p"), p.log_complement("p")),
+    ),
+    information=lambda p, of: {("p", "p"): of["n"] * bernoulli_information(p)},
+    log_concave={"p": ("logit", "probit", "cloglog")},
     source="McCullagh and Nelder (1989), Generalized Linear Models, chapter 4",
 )

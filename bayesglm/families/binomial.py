@@ -6,10 +6,14 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
+from scipy import special
 
 from bayesglm.families.family import Array, Family, Mask, Numbers, Parameter, Support
 from bayesglm.families.likelihood import likelihood
+from bayesglm.families.reduction import Reduction, Rows
+from bayesglm.families.values import Values
 
+SMALLEST_VARIANCE = np.float64(1e-300)
 PROBABILITY = Parameter("p", "mean", ("logit", "probit", "cloglog"), "probability of success of one trial")
 
 
@@ -29,14 +33,36 @@ def successes_support(family: str) -> Support:
     return Support("successes", f"a {family} response needs counts of successes from 0 to the row's trials", faults)
 
 
+def binomial_statistics(rows: Rows) -> dict[str, Array]:
+    """Successes and trials of a cell: binomials with one probability add up to a binomial."""
+    return {"y": rows.total(rows.response), "trials": rows.total(required(rows.trials))}
+
+
+def log_coefficients(rows: Rows) -> float:
+    """Return the sum of log C(n, y)."""
+    n, y = required(rows.trials), rows.response
+    return float(rows.frequency @ (special.gammaln(n + 1.0) - special.gammaln(y + 1.0) - special.gammaln(n - y + 1.0)))
+
+
+def log_successes(y: TensorVariable, n: TensorVariable, log_p: TensorVariable, log_q: TensorVariable) -> TensorVariable:
+    """Log of p^y q^(n - y), from logs of which at most one is near 0: nothing cancels."""
+    return y * log_p + (n - y) * log_q
+
+
+def bernoulli_information(p: Values) -> TensorVariable:
+    """Expected information of one trial in the linear predictor of its probability: (dp / d eta)^2 / (p (1 - p))."""
+    variance = pt.exp(p.log_probability("p") + p.log_complement("p"))
+    return p.slope("p") ** 2 / pt.maximum(variance, SMALLEST_VARIANCE)
+
+
 def log_choose(n: TensorVariable, y: TensorVariable) -> TensorVariable:
     """Log of n over y; minus infinity above n."""
     return pt.gammaln(n + 1.0) - pt.gammaln(y + 1.0) - pt.gammaln(n - y + 1.0)
 
 
 def binomial_log_mass(y: TensorVariable, log_p: TensorVariable, log_q: TensorVariable, n: TensorVariable) -> TensorVariable:
-    """Log mass from log p and log(1 - p), of which at most one is near 0: nothing cancels."""
-    return log_choose(n, y) + y * log_p + (n - y) * log_q
+    """Log mass from log p and log(1 - p)."""
+    return log_choose(n, y) + log_successes(y, n, log_p, log_q)
 
 
 def required(trials: Array | None) -> Array:
@@ -71,5 +97,12 @@ MEMBER = Family(
     zero=none_of,
     trials=True,
     proportional=True,
+    reduction=Reduction(
+        binomial_statistics,
+        lambda p, of: log_successes(of["y"], of["trials"], p.log_probability("p"), p.log_complement("p")),
+        number=log_coefficients,
+    ),
+    information=lambda p, of: {("p", "p"): of["trials"] * bernoulli_information(p)},
+    log_concave={"p": ("logit", "probit", "cloglog")},
     source="McCullagh and Nelder (1989), Generalized Linear Models, chapter 4",
 )

@@ -13,8 +13,10 @@ from pytensor.tensor.variable import TensorVariable
 from scipy import special
 
 from bayesglm.errors import LevelError
-from bayesglm.families.family import Array, Family, Mask, Numbers, Parameter, Support, Values
+from bayesglm.families.family import Array, Family, Mask, Numbers, Parameter, Support
 from bayesglm.families.likelihood import likelihood
+from bayesglm.families.reduction import Reduction, Rows, Statistics
+from bayesglm.families.values import Values
 from bayesglm.priors import Normal
 
 
@@ -55,6 +57,9 @@ def for_levels(levels: tuple[str, ...]) -> Family:
         draw=lambda rng, p, trials: _draw(rng, _probabilities(parameters, p)),
         source="McCullagh and Nelder (1989), Generalized Linear Models, section 5.2.4",
         for_levels=for_levels,
+        reduction=Reduction(lambda rows: _statistics(rows, len(levels)), lambda p, of: _log_density(parameters, p, of)),
+        information=lambda p, of: _information(parameters, p, of),
+        log_concave={each.name: each.links for each in parameters},
     )
 
 
@@ -73,16 +78,39 @@ def _likelihood(parameters: tuple[Parameter, ...], values: Values) -> TensorVari
     return likelihood("Categorical", _log_mass, _random, *(values[each.name] for each in parameters))
 
 
-def _log_mass(y: TensorVariable, *scores: TensorVariable) -> TensorVariable:
-    """Score of the level minus log(1 + sum of exp(scores)), the largest score taken out."""
+def _log_total(*scores: TensorVariable) -> TensorVariable:
+    """Log of 1 + sum of exp(scores), the largest score taken out."""
     most = pt.zeros_like(sum(scores))
     for score in scores:
         most = pt.maximum(most, score)
     most = disconnected_grad(most)
-    total = pt.exp(-most) + sum(pt.exp(score - most) for score in scores)
+    return most + pt.log(pt.exp(-most) + sum(pt.exp(score - most) for score in scores))
+
+
+def _log_mass(y: TensorVariable, *scores: TensorVariable) -> TensorVariable:
+    """Score of the level minus log(1 + sum of exp(scores))."""
     own = sum(pt.switch(pt.eq(y, code), score, np.float64(0.0)) for code, score in enumerate(scores, start=1))
     known = pt.and_(pt.and_(y >= 0, y <= len(scores)), pt.eq(y, pt.floor(y)))
-    return pt.switch(known, own - most - pt.log(total), -np.inf)
+    return pt.switch(known, own - _log_total(*scores), -np.inf)
+
+
+def _statistics(rows: Rows, levels: int) -> dict[str, Array]:
+    """Return the number of rows of each cell, and how many of them have each level but the reference."""
+    return {"n": rows.total(), **{f"level_{code}": rows.total(rows.response == code) for code in range(1, levels)}}
+
+
+def _log_density(parameters: tuple[Parameter, ...], p: Values, of: Statistics) -> TensorVariable:
+    scores = [p[each.name] for each in parameters]
+    own = sum(of[f"level_{code}"] * score for code, score in enumerate(scores, start=1))
+    return own - of["n"] * _log_total(*scores)
+
+
+def _information(parameters: tuple[Parameter, ...], p: Values, of: Statistics) -> dict[tuple[str, str], TensorVariable]:
+    """Covariance of the indicators: share_i (1 - share_i), and -share_i share_j."""
+    scores = [p[each.name] for each in parameters]
+    total = _log_total(*scores)
+    shares = {each.name: pt.exp(score - total) for each, score in zip(parameters, scores, strict=True)}
+    return {(a, b): of["n"] * shares[a] * ((1.0 if a == b else 0.0) - shares[b]) for a in shares for b in shares}
 
 
 def _random(*parameters: TensorVariable) -> TensorVariable:

@@ -16,9 +16,12 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 from scipy import special
 
-from bayesglm.families.family import Array, Parameter, Values
+from bayesglm.families.family import Array, Parameter
 from bayesglm.families.gamma_ratio import log_rising
 from bayesglm.families.likelihood import at_least
+from bayesglm.families.logistic import softminus, softplus
+from bayesglm.families.reduction import Rows
+from bayesglm.families.values import Values
 from bayesglm.priors import HalfStudentT, Normal
 
 COUNT_MEAN = Parameter(
@@ -29,6 +32,8 @@ CONCENTRATION = Parameter(
     prior=HalfStudentT(nu=3.0, sigma=10.0), intercept_prior=Normal(mu=1.0, sigma=1.5), scales_with_exposure=True,
     conversions={"1/k": lambda k: 1.0 / k}, prefix="concentration_",
 )
+
+ONE, ZERO = np.float64(1.0), np.float64(0.0)
 
 # NumPy's Poisson sampler takes no larger mean; there a normal is the same to its last digit.
 LARGEST_POISSON_MEAN = 1e15
@@ -61,7 +66,12 @@ class CountLaw:
     source : str
         Where the formula stands.
     log_mass : callable
-        ``log_mass(y, mu, *dispersion)``, PyTensor.
+        ``log_mass(y, mu, *dispersion)``, PyTensor: the sum of the two parts below.
+    log_varying : callable
+        ``log_varying(n, y, values)``: the part of n counts that add up to y in which the mean is, PyTensor.
+    log_base : callable, optional
+        ``log_base(y, values)``: the part of one count with the dispersion and without the mean, PyTensor; None without
+        dispersion. What is left, -log y!, belongs to neither.
     log_zero : callable
         log P(0) = ``log_zero(mu, *dispersion)``, PyTensor.
     random : callable
@@ -77,6 +87,9 @@ class CountLaw:
     below, from_on : callable
         P(Y < j) and P(Y >= j) = ``from_on(side, j, mu, *dispersion)`` for j >= 1, on either side; both keep their relative
         precision in their own tail.
+    log_concave_kept : mapping
+        Parameter to the links under which the log mass of counts that were cut at any limits is concave in its linear
+        predictor: `bayesglm.families.family.Family.log_concave` of what is made of this law by cutting.
     rest : callable
         Counts as arrivals: ``rest(side, share, j, mu, *dispersion)`` gives the parameters of the arrivals after the j-th
         one, which came at that share (uniform on the unit interval) of its distribution, given that it came.
@@ -87,6 +100,8 @@ class CountLaw:
     dispersion: tuple[Parameter, ...]
     source: str
     log_mass: Callable[..., TensorVariable]
+    log_varying: Callable[[TensorVariable, TensorVariable, Values], TensorVariable]
+    log_base: Callable[[TensorVariable, Values], TensorVariable] | None
     log_zero: Callable[..., TensorVariable]
     random: Callable[..., TensorVariable]
     log_pmf: Callable[..., Array]
@@ -98,10 +113,21 @@ class CountLaw:
     below: Callable[..., Any]
     from_on: Callable[..., Any]
     rest: Callable[..., tuple[Any, ...]]
+    log_concave_kept: Mapping[str, tuple[str, ...]]
 
     def of(self, values: Mapping[str, T] | Values) -> tuple[T, ...]:
         """Return mu and the dispersion parameters, in the order in which the functions take them."""
         return tuple(values[name] for name in ("mu", *(each.name for each in self.dispersion)))
+
+
+def count_statistics(rows: Rows) -> dict[str, Array]:
+    """Return the number of counts and their sum in each cell."""
+    return {"n": rows.total(), "y": rows.total(rows.response)}
+
+
+def log_factorials(rows: Rows) -> float:
+    """Return the sum of -log y!."""
+    return -float(rows.frequency @ special.gammaln(rows.response + 1.0))
 
 
 def draw_poisson(rng: np.random.Generator, mean: Array) -> Array:
@@ -117,7 +143,11 @@ def draw_poisson(rng: np.random.Generator, mean: Array) -> Array:
 
 def poisson_log_mass(y: TensorVariable, mu: TensorVariable) -> TensorVariable:
     """Return y log mu - mu - log y!, PyTensor."""
-    return y * pt.log(at_least(mu)) - mu - pt.gammaln(y + 1.0)
+    return _poisson_varying(ONE, y, pt.log(at_least(mu)), mu) - pt.gammaln(y + 1.0)
+
+
+def _poisson_varying(n: TensorVariable, y: TensorVariable, log_mu: TensorVariable, mu: TensorVariable) -> TensorVariable:
+    return y * log_mu - n * mu
 
 
 def _poisson_rest(side: Side, share: Any, j: float, mu: Any) -> tuple[Any]:
@@ -131,6 +161,8 @@ POISSON = CountLaw(
     dispersion=(),
     source="McCullagh and Nelder (1989), Generalized Linear Models, chapter 6",
     log_mass=poisson_log_mass,
+    log_varying=lambda n, y, values: _poisson_varying(n, y, values.log("mu"), values["mu"]),
+    log_base=None,
     log_zero=lambda mu: -at_least(mu),
     random=lambda mu, size: pm.Poisson.dist(mu=mu, size=size),
     log_pmf=lambda y, mu: special.xlogy(y, mu) - mu - special.gammaln(y + 1.0),
@@ -142,13 +174,29 @@ POISSON = CountLaw(
     below=lambda side, j, mu: side.gammaincc(j, mu),
     from_on=lambda side, j, mu: side.gammainc(j, mu),
     rest=_poisson_rest,
+    # log mu is the natural parameter, whatever the limits.
+    log_concave_kept={"mu": ("log",)},
 )
 
 
 def negative_binomial_log_mass(y: TensorVariable, mu: TensorVariable, k: TensorVariable) -> TensorVariable:
     """Return log[Gamma(y + k) / (Gamma(k) y!)] + y log(mu / (mu + k)) + k log(k / (mu + k)), PyTensor."""
     mean = at_least(mu)
-    return log_rising(k, y) - pt.gammaln(y + 1.0) - y * pt.log1p(k / mean) - k * pt.log1p(mean / k)
+    varying = _negative_binomial_varying(ONE, y, k, pt.log1p(k / mean), pt.log1p(mean / k))
+    return log_rising(k, y) - pt.gammaln(y + 1.0) + varying
+
+
+def _negative_binomial_varying(
+    n: TensorVariable, y: TensorVariable, k: TensorVariable, log_down: TensorVariable, log_up: TensorVariable,
+) -> TensorVariable:
+    """Return y log(mu / (mu + k)) + n k log(k / (mu + k)), from -log of the one fraction and of the other."""
+    return -y * log_down - n * k * log_up
+
+
+def _negative_binomial_from_logs(n: TensorVariable, y: TensorVariable, values: Values) -> TensorVariable:
+    """Return the same from t = log(mu / k): the two logs are log(1 + e^-t) and log(1 + e^t)."""
+    t = values.log("mu") - values.log("concentration")
+    return _negative_binomial_varying(n, y, values["concentration"], softminus(t), softplus(t))
 
 
 def random_negative_binomial(mu: TensorVariable, k: TensorVariable, size: TensorVariable) -> TensorVariable:
@@ -183,6 +231,8 @@ NEGATIVE_BINOMIAL = CountLaw(
     dispersion=(CONCENTRATION,),
     source="Hilbe (2011), Negative Binomial Regression, equation 8.7",
     log_mass=negative_binomial_log_mass,
+    log_varying=_negative_binomial_from_logs,
+    log_base=lambda y, values: log_rising(values["concentration"], y),
     log_zero=lambda mu, k: -k * pt.log1p(at_least(mu) / k),
     random=random_negative_binomial,
     log_pmf=_negative_binomial_log_pmf,
@@ -194,4 +244,5 @@ NEGATIVE_BINOMIAL = CountLaw(
     below=lambda side, j, mu, k: side.betainc(k, j, k / (mu + k)),
     from_on=lambda side, j, mu, k: side.betainc(j, k, mu / (mu + k)),
     rest=_negative_binomial_rest,
+    log_concave_kept={},
 )

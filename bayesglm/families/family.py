@@ -17,13 +17,14 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
-import pytensor.tensor as pt
 from numpy.typing import NDArray
 from pytensor.tensor.variable import TensorVariable
 
 from bayesglm.errors import OptionError, suggestion
 from bayesglm.families import polygamma as _compiled  # noqa: F401  registers kernels for the likelihoods' derivatives
 from bayesglm.families.links import LINKS, Link
+from bayesglm.families.reduction import Reduction, Statistics
+from bayesglm.families.values import Values
 from bayesglm.priors import Normal, Prior
 
 Array = NDArray[np.float64]
@@ -117,47 +118,6 @@ class Support:
     upper: float = np.inf
 
 
-@dataclass(frozen=True, slots=True)
-class Values:
-    """The parameters of a family, in PyTensor, as its likelihood receives them.
-
-    Attributes
-    ----------
-    value : mapping
-        Name to value on the natural scale, exposure already multiplied in.
-    eta : mapping
-        Name to linear predictor, for the parameters that have a formula.
-    link : mapping
-        Name to link, for the same parameters.
-    trials : TensorVariable, optional
-        Number of trials, for families that have them.
-    """
-
-    value: Mapping[str, TensorVariable]
-    eta: Mapping[str, TensorVariable]
-    link: Mapping[str, Link]
-    trials: TensorVariable | None = None
-
-    def __getitem__(self, name: str) -> TensorVariable:
-        return self.value[name]
-
-    def log_probability(self, name: str) -> TensorVariable:
-        """Return log(p), from the linear predictor where there is one: p may round to 0."""
-        stable = self.link[name].log_value if name in self.eta else None
-        return pt.log(self.value[name]) if stable is None else stable(self.eta[name])
-
-    def log_complement(self, name: str) -> TensorVariable:
-        """Return log(1 - p), from the linear predictor where there is one: p may round to 1."""
-        stable = self.link[name].log_complement if name in self.eta else None
-        return pt.log1p(-self.value[name]) if stable is None else stable(self.eta[name])
-
-    def logit(self, name: str) -> TensorVariable:
-        """Return log(p / (1 - p)) without overflow where the link is already the logit."""
-        if name in self.eta and self.link[name].name == "logit":
-            return self.eta[name]
-        return self.log_probability(name) - self.log_complement(name)
-
-
 Numbers = Mapping[str, Array]
 
 
@@ -200,6 +160,16 @@ class Family:
     for_levels : callable, optional
         ``for_levels(levels)`` gives the record for a response with these levels (categorical), the first of them the
         reference; None for all others.
+    reduction : Reduction, optional
+        The sufficient statistics of rows with the same covariates; None where only identical rows can be joined.
+    information : callable, optional
+        ``information(values, statistics)``: the expected information of a cell in the linear predictors, PyTensor, by pairs of
+        parameter names; a pair that is left out is 0. Where a predicted parameter is not in it, and for the families
+        without, it is the mean square of the score over drawn responses. A family whose cells do not keep exposure or trials
+        apart needs it for all its parameters.
+    log_concave : mapping
+        Parameter to the links under which the log density is concave in its linear predictor, jointly in those of all
+        parameters named here, whatever the response: there the observed curvature is positive semi-definite.
     """
 
     name: str
@@ -219,6 +189,9 @@ class Family:
     options: Mapping[str, float | str | None] = field(default_factory=dict)
     configure: Callable[..., Family] | None = None
     for_levels: Callable[[tuple[str, ...]], Family] | None = None
+    reduction: Reduction | None = None
+    information: Callable[[Values, Statistics], Mapping[tuple[str, str], TensorVariable]] | None = None
+    log_concave: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def parameter(self, name: str) -> Parameter:
         """Return a parameter by name."""

@@ -1,7 +1,8 @@
 """Link functions, once for NumPy and once for PyTensor: eta = link(value), value = inverse(eta).
 
 A parameter names its links; the model builder uses the PyTensor side, predictions the NumPy side, and a law holds them equal.
-A link onto the unit interval also gives log p and log(1 - p) from eta, so that nothing is lost where p rounds to 0 or 1.
+A link onto the unit interval also gives log p and log(1 - p) from eta, so that nothing is lost where p rounds to 0 or 1; the
+log link knows that the log of its value is eta.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import pytensor.tensor as pt
 from numpy.typing import NDArray
 from pytensor.tensor.variable import TensorVariable
 from scipy import special
+
+from bayesglm.families.logistic import softminus, softplus
 
 Array = NDArray[np.float64]
 
@@ -41,8 +44,8 @@ class Link:
     ratio : str
         What exp(coefficient) is called ("rate ratio", "odds ratio"), empty where it has no meaning.
     log_value, log_complement : callable, optional
-        log(value) and log(1 - value) from eta in PyTensor, finite and differentiable far out in the tails; only of the
-        links onto the unit interval.
+        log(value) and log(1 - value) from eta in PyTensor, finite and differentiable far out in the tails; the second only of
+        the links onto the unit interval.
 
     Examples
     --------
@@ -100,9 +103,9 @@ LINKS: Mapping[str, Link] = MappingProxyType({
         Link("identity", lambda value: value, lambda eta: eta, lambda eta: eta),
         # The score of a level: probabilities are the softmax of the scores, the reference level's score being 0.
         Link("softmax", lambda value: value, lambda eta: eta, lambda eta: eta, "odds ratio"),
-        Link("log", np.log, _exp, pt.exp, "rate ratio"),
+        Link("log", np.log, _exp, pt.exp, "rate ratio", lambda eta: eta),
         Link("logit", special.logit, special.expit, pt.sigmoid, "odds ratio",
-             lambda eta: -pt.softplus(-eta), lambda eta: -pt.softplus(eta)),
+             lambda eta: -softminus(eta), lambda eta: -softplus(eta)),
         Link("probit", special.ndtri, special.ndtr, lambda eta: 0.5 * pt.erfc(-eta / ROOT_TWO), "",
              _log_normal_cdf, lambda eta: _log_normal_cdf(-eta)),
         Link("cloglog", _cloglog, _cloglog_inverse, lambda eta: -pt.expm1(-_hazard(eta)), "hazard ratio",

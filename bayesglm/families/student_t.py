@@ -13,6 +13,8 @@ from bayesglm.families.family import Array, Family, Numbers, Parameter, Support
 from bayesglm.families.gamma_ratio import log_rising
 from bayesglm.families.gaussian import LOCATION, SIGMA
 from bayesglm.families.likelihood import likelihood
+from bayesglm.families.reduction import Statistics
+from bayesglm.families.values import Values
 from bayesglm.priors import Gamma, Normal
 
 NU = Parameter(
@@ -38,6 +40,18 @@ def _variance(p: Numbers, trials: Array | None) -> Array:  # noqa: ARG001
     return np.where(nu > 2.0, sigma**2 * (1.0 + 2.0 / above), np.inf)
 
 
+def _information(p: Values, of: Statistics) -> dict[tuple[str, str], TensorVariable]:
+    """Lange, Little and Taylor (1989), appendix B, with d log sigma / d eta = d log nu / d eta = 1."""
+    sigma, nu = p["sigma"], p["nu"]
+    half = pt.tri_gamma(0.5 * nu) - pt.tri_gamma(0.5 * (nu + 1.0))
+    own = 0.25 * half - 0.5 * (nu + 5.0) / (nu * (nu + 1.0) * (nu + 3.0))
+    location = {("mu", "mu"): of["n"] * (nu + 1.0) / (nu + 3.0) * (p.slope("mu") / sigma) ** 2}
+    return {
+        **location, ("sigma", "sigma"): of["n"] * 2.0 * nu / (nu + 3.0), ("nu", "nu"): of["n"] * nu**2 * own,
+        ("sigma", "nu"): -of["n"] * 2.0 * nu / ((nu + 1.0) * (nu + 3.0)),
+    }
+
+
 MEMBER = Family(
     name="student_t",
     label="Student t",
@@ -52,6 +66,7 @@ MEMBER = Family(
     variance=_variance,
     draw=lambda rng, p, trials: p["mu"] + p["sigma"] * rng.standard_t(p["nu"] + 0.0 * (np.clip(p["mu"], -1, 1) + p["sigma"])),
     proportional=True,
+    information=_information,
     source="Lange, Little and Taylor (1989), JASA 84, 881",
     caution="The variance is infinite for nu up to 2, the mean does not exist for nu up to 1: read intervals, not moments.",
 )

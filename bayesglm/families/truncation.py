@@ -23,9 +23,11 @@ from pytensor.tensor.variable import TensorVariable
 from scipy import special
 
 from bayesglm.errors import OptionError
-from bayesglm.families.counts import COUNT_MEAN, LARGEST, SMALLEST, CountLaw
-from bayesglm.families.family import Array, Family, Values, count_support
+from bayesglm.families.counts import COUNT_MEAN, LARGEST, SMALLEST, CountLaw, count_statistics, log_factorials
+from bayesglm.families.family import Array, Family, count_support
 from bayesglm.families.likelihood import likelihood
+from bayesglm.families.reduction import Reduction
+from bayesglm.families.values import Values
 
 # Kept probabilities below this have lost their digits; the law is then built up from the limit nearer to the mean.
 LOST = 1e-280
@@ -76,6 +78,13 @@ def truncated(law: CountLaw, lower: float | str | None = 1, upper: float | str |
         caution="mu is the mean before the cut, counts that were never recorded included; the mean of recorded counts differs.",
         options={"lower": low, "upper": high},
         configure=lambda **options: truncated(law, **options),
+        reduction=Reduction(
+            count_statistics,
+            lambda p, of: law.log_varying(of["n"], of["y"], p) - of["n"] * log_kept(law, low, high, *law.of(p)),
+            keeps=("exposure",), constant=tuple(each.name for each in law.dispersion), base=law.log_base,
+            number=log_factorials,
+        ),
+        log_concave=law.log_concave_kept,
     )
 
 
@@ -108,11 +117,16 @@ def log_kept(law: CountLaw, lower: int, upper: int | None, mu: TensorVariable, *
         return _log_sum(law, np.arange(lower, upper + 1.0), mu, *rest)
     cut = law.log_zero(mu, *rest)
     if lower == 1:
-        return pt.log(-pt.expm1(cut))  # log1mexp has a second derivative of inf / inf far out
+        return log_cut(cut)
     cut = _log_sum(law, np.arange(float(lower)), mu, *rest)
     # The tail falls off at least as fast as a geometric one once it holds less than a millionth: so many terms hold all of it.
     tail = _log_sum(law, np.arange(lower, 5 * lower + 64.0), mu, *rest)
     return pt.switch(cut < NEARLY_ONE, pt.log(-pt.expm1(pt.minimum(cut, NEARLY_ONE))), tail)
+
+
+def log_cut(log_zero: TensorVariable) -> TensorVariable:
+    """Return log(1 - P(0)) from log P(0)."""
+    return pt.log(-pt.expm1(log_zero))  # log1mexp has a second derivative of inf / inf far out
 
 
 def _log_sum(law: CountLaw, counts: NDArray[np.float64], mu: TensorVariable, *rest: TensorVariable) -> TensorVariable:

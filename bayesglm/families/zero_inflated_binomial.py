@@ -8,10 +8,20 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from bayesglm.families import binomial
-from bayesglm.families.binomial import PROBABILITY, binomial_log_mass, none_of, required, successes_support
+from bayesglm.families.binomial import (
+    PROBABILITY,
+    binomial_log_mass,
+    log_coefficients,
+    log_successes,
+    none_of,
+    required,
+    successes_support,
+)
 from bayesglm.families.family import Array, Family, Numbers
 from bayesglm.families.likelihood import likelihood
-from bayesglm.families.zeros import STRUCTURAL_ZERO, log_with_zeros, mixed_variance
+from bayesglm.families.reduction import Reduction, Statistics
+from bayesglm.families.values import Values
+from bayesglm.families.zeros import STRUCTURAL_ZERO, inflated_log_density, log_with_zeros, mixed_variance, zero_statistics
 
 PLAIN = binomial.MEMBER
 
@@ -20,6 +30,12 @@ def _log_mass(
     y: TensorVariable, logit: TensorVariable, log_p: TensorVariable, log_q: TensorVariable, n: TensorVariable,
 ) -> TensorVariable:
     return log_with_zeros(y, logit, n * log_q, binomial_log_mass(y, log_p, log_q, n))
+
+
+def _log_density(p: Values, of: Statistics) -> TensorVariable:
+    log_p, log_q, n = p.log_probability("p"), p.log_complement("p"), p.trials
+    rest = log_successes(of["y"], of["positive"] * n, log_p, log_q)
+    return inflated_log_density(of, p.logit("zero_probability"), n * log_q, rest)
 
 
 def _random(
@@ -51,6 +67,7 @@ MEMBER = Family(
     zero=lambda p, trials: p["zero_probability"] + (1.0 - p["zero_probability"]) * none_of(p, trials),
     trials=True,
     proportional=True,
+    reduction=Reduction(zero_statistics, _log_density, keeps=("trials",), number=log_coefficients),
     source="Hall (2000), Biometrics 56, 1030",
     caution="Effects on p are those among units at risk; the mean share of successes is (1 - zero_probability) p. With few "
     "trials a row, inflation and p are weakly identified.",

@@ -7,16 +7,21 @@ Here pi is ``zero_probability``; PyMC's ``psi`` is 1 - pi. Exposure multiplies m
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
-from bayesglm.families.counts import COUNT_MEAN, LARGEST, CountLaw
-from bayesglm.families.family import Array, Family, Numbers, Parameter, Values, count_support
+from bayesglm.families.counts import COUNT_MEAN, LARGEST, ONE, ZERO, CountLaw, log_factorials
+from bayesglm.families.family import Array, Family, Numbers, Parameter, count_support
 from bayesglm.families.likelihood import likelihood
 from bayesglm.families.truncation import draw as draw_kept
-from bayesglm.families.truncation import log_kept, moments, random_kept
+from bayesglm.families.truncation import log_cut, log_kept, moments, random_kept
+from bayesglm.families.logistic import softplus
+from bayesglm.families.reduction import Reduction, Rows, Statistics
+from bayesglm.families.values import Values
 from bayesglm.priors import Beta, Normal
 
 STRUCTURAL_ZERO = Parameter(
@@ -33,7 +38,21 @@ def log_with_zeros(
     y: TensorVariable, logit: TensorVariable, log_zero: TensorVariable, log_mass: TensorVariable,
 ) -> TensorVariable:
     """Return the zero-inflated log mass: log(e^logit + f(0)) - log(1 + e^logit) at 0, log f(y) - log(1 + e^logit) above."""
-    return pt.switch(y > 0, log_mass, logit + pt.softplus(log_zero - logit)) - pt.softplus(logit)
+    return pt.switch(y > 0, log_mass, _log_any_zero(logit, log_zero)) - softplus(logit)
+
+
+def _log_any_zero(logit: TensorVariable, log_zero: TensorVariable) -> TensorVariable:
+    return logit + softplus(log_zero - logit)
+
+
+def zero_statistics(rows: Rows) -> dict[str, Array]:
+    """Return how many responses of each cell are zero and how many positive, and their sum."""
+    return {"zeros": rows.total(rows.response == 0), "positive": rows.total(rows.response > 0), "y": rows.total(rows.response)}
+
+
+def inflated_log_density(of: Statistics, logit: TensorVariable, log_zero: TensorVariable, rest: TensorVariable) -> TensorVariable:
+    """Return the zero-inflated log density of a cell, of whose positive responses the plain one is ``rest``."""
+    return of["zeros"] * _log_any_zero(logit, log_zero) + rest - (of["zeros"] + of["positive"]) * softplus(logit)
 
 
 def mixed_variance(zero: Array, mean: Array, variance: Array) -> Array:
@@ -61,6 +80,16 @@ def zero_inflated(law: CountLaw, *, caution: str, source: str) -> Family:
         proportional=True,
         source=source,
         caution=caution,
+        reduction=_reduction(law, lambda p, of: inflated_log_density(
+            of, p.logit("zero_probability"), law.log_varying(ONE, ZERO, p), law.log_varying(of["positive"], of["y"], p),
+        )),
+    )
+
+
+def _reduction(law: CountLaw, log_density: Callable[[Values, Statistics], TensorVariable]) -> Reduction:
+    return Reduction(
+        zero_statistics, log_density, keeps=("exposure",), constant=tuple(each.name for each in law.dispersion),
+        base=law.log_base, number=log_factorials,
     )
 
 
@@ -88,7 +117,20 @@ def hurdle(law: CountLaw, *, caution: str, source: str) -> Family:
         exposure=True,
         source=source,
         caution=caution,
+        reduction=_reduction(law, lambda p, of: _hurdle_log_density(law, p, of)),
+        log_concave=_jointly(law.log_concave_kept, ANY_ZERO),
     )
+
+
+def _jointly(count: Mapping[str, tuple[str, ...]], zero: Parameter) -> Mapping[str, tuple[str, ...]]:
+    """Return where a sum of two parts, one for the counts and one for the zeros, is concave in both predictors."""
+    return {**count, zero.name: zero.links}
+
+
+def _hurdle_log_density(law: CountLaw, p: Values, of: Statistics) -> TensorVariable:
+    logit, positive = p.logit("zero_probability"), of["positive"]
+    counts = law.log_varying(positive, of["y"], p) - positive * log_cut(law.log_varying(ONE, ZERO, p))
+    return of["zeros"] * logit - (of["zeros"] + positive) * softplus(logit) + counts
 
 
 def _shape(p: Numbers) -> tuple[int, ...]:
@@ -109,7 +151,7 @@ def _inflated_likelihood(law: CountLaw, values: Values) -> TensorVariable:
 
 def _hurdle_likelihood(law: CountLaw, values: Values) -> TensorVariable:
     def log_mass(y: TensorVariable, logit: TensorVariable, *of: TensorVariable) -> TensorVariable:
-        return pt.switch(y > 0, law.log_mass(y, *of) - log_kept(law, 1, None, *of), logit) - pt.softplus(logit)
+        return pt.switch(y > 0, law.log_mass(y, *of) - log_kept(law, 1, None, *of), logit) - softplus(logit)
 
     def random(logit: TensorVariable, *parameters: TensorVariable) -> TensorVariable:
         *of, size = parameters

@@ -8,7 +8,8 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 
-from bayesglm.families.family import Family, Values
+from bayesglm.families.family import Family
+from bayesglm.families.values import Values
 from bayesglm.registry import discover
 from tests.families import laws
 

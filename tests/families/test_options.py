@@ -12,8 +12,9 @@ from scipy import stats
 import bayesglm as bg
 from bayesglm.errors import LevelError, OptionError
 from bayesglm.families.counts import NEGATIVE_BINOMIAL, POISSON
-from bayesglm.families.family import Family, Values
+from bayesglm.families.family import Family
 from bayesglm.families.truncation import MOST_COUNTS, draw, log_kept, moments, truncated
+from bayesglm.families.values import Values
 from bayesglm.registry import discover
 
 FAMILIES = discover("bayesglm.families", Family)

@@ -1,0 +1,1 @@
+"""Latent: the likelihood on cells, and what the structured engines make of it."""
