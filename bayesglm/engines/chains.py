@@ -1,0 +1,240 @@
+"""Chains: nutpie's sampler, one for each chain, on threads that hand their draws over and wait when they are too far ahead.
+
+At most so many chains run at a time as there are cores, the least advanced first, so that the draws common to all chains are as
+many as can be at any moment. Waiting changes no draw: each chain has a seed of its own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesglm.engines.native import Native
+from bayesglm.errors import EngineError
+
+Array = NDArray[np.float64]
+PythonDensity = Callable[[], Callable[[Array], tuple[float, Array]]]
+QUANTUM = 25  # draws between two hand-overs of a core, so that short densities do not spend their time waiting
+POLL_SECONDS = 0.05
+EXPAND = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+
+
+class Stopped(Exception):
+    """Ends a trajectory from inside its density, as a divergence."""
+
+    is_recoverable = True
+
+
+class Queue:
+    """Which chains may draw, and the draws they handed over.
+
+    Parameters
+    ----------
+    n_chain, cores : int
+        Chains, and how many of them run at the same time.
+    """
+
+    def __init__(self, n_chain: int, cores: int) -> None:
+        self.cores = cores
+        self.condition = threading.Condition()
+        self.draws: list[list[Array]] = [[] for _ in range(n_chain)]
+        self.count = [0] * n_chain  # draws of each chain, warm-up included
+        self.waiting: set[int] = set()
+        self.limit = [0]
+        self.stopped = threading.Event()
+
+    def hand_over(self, chain: int, draw: Array, *, keep: bool) -> None:
+        """Take a draw of a chain, once it is its turn."""
+        count = self.count[chain]
+        if count >= self.limit[0] or count % QUANTUM == 0:
+            self._wait(chain)
+        if self.stopped.is_set():
+            return
+        if keep:
+            self.draws[chain].append(draw)
+        self.count[chain] += 1
+
+    def _wait(self, chain: int) -> None:
+        with self.condition:
+            self.waiting.add(chain)
+            self.condition.notify_all()
+            while not self._may_draw(chain):
+                self.condition.wait()
+            self.waiting.discard(chain)
+            self.condition.notify_all()
+
+    def _may_draw(self, chain: int) -> bool:
+        if self.stopped.is_set():
+            return True
+        running = len(self.count) - len(self.waiting)
+        able = [(self.count[each], each) for each in self.waiting if self.count[each] < self.limit[0]]
+        return running < self.cores and (self.count[chain], chain) == min(able, default=(-1, -1))
+
+
+class Chains:
+    """Running chains.
+
+    Parameters
+    ----------
+    density : Native or callable
+        As in `bayesglm.engines.sampling.Target`.
+    starts : array, shape (chain, size)
+        Where each chain begins.
+    settings : sequence
+        nutpie's settings of each chain.
+    cores : int, optional
+        How many run at the same time.
+    tune : int
+        Warm-up draws of each.
+    """
+
+    def __init__(
+        self, density: Native | PythonDensity, starts: Array, settings: Sequence[Any], *, cores: int | None, tune: int,
+    ) -> None:
+        from nutpie import _lib
+
+        self.tune = tune
+        self.queue = Queue(len(starts), cores or _cores())
+        self.faults: list[BaseException] = []
+        self.dropped = [0]
+        self.density = density
+        start_sampler = partial(_native_sampler, density) if isinstance(density, Native) else partial(_python_sampler, density)
+        pairs = zip(starts, settings, strict=True)
+        self.samplers = [start_sampler(self, chain, np.array(start), each, _lib) for chain, (start, each) in enumerate(pairs)]
+
+    def allow(self, draws: int) -> None:
+        """Let each chain go on until it has so many kept draws."""
+        with self.queue.condition:
+            self.queue.limit[0] = self.tune + draws
+            self.queue.condition.notify_all()
+
+    def finished(self) -> int:
+        """Return how many kept draws all chains have."""
+        return max(0, min(self.queue.count) - self.tune)
+
+    def wait(self, wanted: int, deadline: float | None) -> int:
+        """Return how many of the wanted draws all chains have, when they have them or the time is up."""
+        while (got := min(self.finished(), wanted)) < wanted:
+            if deadline is not None and time.perf_counter() >= deadline:
+                return got
+            with self.queue.condition:
+                self.queue.condition.wait(POLL_SECONDS)
+            self._raise_faults()
+        return got
+
+    def take(self, chain: int, draw: Array) -> None:
+        """Take a draw from the thread of its chain."""
+        self.queue.hand_over(chain, draw, keep=self.queue.count[chain] >= self.tune)
+
+    def flat(self, start: int, end: int) -> Array:
+        """Return kept draws, shape (draw, chain, size)."""
+        first = self.dropped[0]
+        return np.stack([np.stack(draws[start - first:end - first]) for draws in self.queue.draws], axis=1)
+
+    def drop(self, end: int) -> None:
+        """Forget the draws before a position."""
+        for draws in self.queue.draws:
+            del draws[:end - self.dropped[0]]
+        self.dropped[0] = end
+
+    def stats(self, names: Iterable[str], start: int, end: int) -> dict[str, NDArray[Any]]:
+        """Return statistics of the sampler by its own names, shape (draw, chain), of a range of draws, warm-up included."""
+        tables = [self._table(chain, end) for chain in range(len(self.samplers))]
+        return {name: np.stack([np.asarray(table.column(name))[start:end] for table in tables], axis=1) for name in names}
+
+    def stop(self) -> None:
+        """End all chains."""
+        self.queue.stopped.set()
+        if isinstance(self.density, Native):
+            self.density.stop()
+        with self.queue.condition:
+            self.queue.condition.notify_all()
+        for sampler in self.samplers:
+            sampler.abort()
+
+    def _table(self, chain: int, rows: int) -> Any:
+        """Return the statistics of a chain; a draw is handed over just before the sampler writes them."""
+        while True:
+            _, stats = self.samplers[chain].inspect().get_arrow_trace()
+            if stats and stats[0].num_rows >= rows:
+                return stats[0]
+            time.sleep(0.001)
+
+    def _raise_faults(self) -> None:
+        for fault in self.faults:
+            raise fault
+        for chain, sampler in enumerate(self.samplers):
+            try:
+                sampler.wait(0.001)
+            except TimeoutError:
+                continue
+            except RuntimeError as fault:
+                raise EngineError(
+                    f"chain {chain} cannot sample: {str(fault).splitlines()[0]}", value=chain,
+                    rule="at the start of every chain the log density is finite, and its gradient finite and not 0",
+                    fix="Check the model's priors and starting values.") from fault
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _variables(_lib: Any) -> Any:
+    """Return what nutpie itself stores of each draw: one number, for the draws are taken on their way."""
+    return _lib.PyVariable.new_variables(["nothing"], ["float64"], [(1,)], {"one": 1}, {"nothing": ["one"]})
+
+
+def _native_sampler(density: Native, chains: Chains, chain: int, start: Array, settings: Any, _lib: Any) -> Any:
+    size = start.size
+
+    def take(_size: int, _expanded: int, at: int, out: int, _table: int) -> int:
+        try:
+            ctypes.c_double.from_address(out).value = 0.0
+            chains.take(chain, np.frombuffer(ctypes.string_at(at, 8 * size)))
+        except BaseException as fault:
+            chains.faults.append(fault)
+        return 0
+
+    expand, table = EXPAND(take), density.table.ctypes.data
+    model = _lib.PyMcModel(
+        _lib.LogpFunc(density.address, table, density),
+        _lib.ExpandFunc(size, 1, ctypes.cast(expand, ctypes.c_void_p).value, table, expand),
+        _variables(_lib), size, {"one": 1}, {}, lambda seed: start, None,
+    )
+    return _lib.PySampler.from_pymc(settings, 1, model, _lib.ProgressType.none(), None, 100, _lib.PyStorage.arrow())
+
+
+def _python_sampler(density: PythonDensity, chains: Chains, chain: int, start: Array, settings: Any, _lib: Any) -> Any:
+    def make_density() -> Callable[[Array], tuple[float, Array]]:
+        value_and_gradient = density()
+
+        def evaluate(q: Array) -> tuple[float, Array]:
+            if chains.queue.stopped.is_set():
+                raise Stopped
+            try:
+                value, gradient = value_and_gradient(q)
+            except Exception as fault:
+                chains.faults.append(fault)
+                raise Stopped from fault
+            return float(value), np.ascontiguousarray(gradient)
+
+        return evaluate
+
+    def make_expand(_seed: int, _other: int, _chain: int) -> Callable[[Array], dict[str, Array]]:
+        def expand(q: Array) -> dict[str, Array]:
+            chains.take(chain, np.array(q))
+            return {"nothing": np.zeros(1)}
+
+        return expand
+
+    model = _lib.PyModel(make_density, make_expand, _variables(_lib), start.size, dim_sizes={"one": 1}, coords={},
+                         init_point_func=lambda seed: start, transform_adapter=None)
+    return _lib.PySampler.from_pyfunc(settings, 1, model, _lib.ProgressType.none(), None, 100, _lib.PyStorage.arrow())

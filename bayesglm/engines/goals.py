@@ -1,0 +1,205 @@
+"""Goals: how many effective draws each variable should have, and whether the draws of all chains meet them.
+
+The sampling loop asks after every block. Bulk and tail effective size and R-hat are the rank-normalised ones of Vehtari, Gelman,
+Simpson, Carpenter and Bürkner (2021), Bayesian Analysis 16, 667, for many elements at once, as ArviZ defines them one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+HIGHEST_R_HAT = 1.01
+NUMBERS_AT_ONCE = 2_000_000  # draws of a chunk of elements, so that ranks and transforms stay within some tens of megabytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Effective:
+    """What draws are worth, one entry for each element.
+
+    Attributes
+    ----------
+    bulk, tail : array, shape (element,)
+        Effective sample sizes: rank-normalised, and the smaller of those at the 5% and 95% quantiles.
+    r_hat : array, shape (element,)
+        The larger of rank-normalised split R-hat and its folded form.
+    """
+
+    bulk: Array
+    tail: Array
+    r_hat: Array
+
+    def meets(self, goal: float) -> NDArray[np.bool_]:
+        """Say for each element whether bulk and tail reach a goal and the chains agree."""
+        return (self.bulk >= goal) & (self.tail >= goal) & (self.r_hat <= HIGHEST_R_HAT)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Suspects:
+    """The elements that fell short the last time: they are looked at first, and all others only once these are met.
+
+    Attributes
+    ----------
+    found : dict
+        Variable to the positions of its elements, flattened.
+    """
+
+    found: dict[str, NDArray[np.intp]] = field(default_factory=dict)
+
+    def replaced(self, name: str, elements: NDArray[np.intp]) -> bool:
+        """Hold these elements and no others; False, for a goal is not met."""
+        self.found.clear()
+        self.found[name] = elements
+        return False
+
+
+def met(draws: Mapping[str, NDArray[np.floating]], goals: Mapping[str, float], suspects: Suspects) -> bool:
+    """Say whether every element of every goal variable meets its goal.
+
+    Parameters
+    ----------
+    draws : mapping
+        Variable to its draws so far, shape (draw, chain, ...).
+    goals : mapping
+        Variable to the effective size each of its elements should have.
+    suspects : Suspects
+        Where to look first; updated. The answer does not depend on it, only how soon a no is found.
+    """
+    for name, elements in list(suspects.found.items()):
+        short = ~_elements(draws[name], elements).meets(goals[name])
+        if short.any():
+            return suspects.replaced(name, elements[short])
+    for name in sorted(goals, key=lambda each: draws[each][0].size):
+        for elements in _chunks(draws[name]):
+            short = ~_elements(draws[name], elements).meets(goals[name])
+            if short.any():
+                return suspects.replaced(name, elements[short])
+    return True
+
+
+def worst(draws: Mapping[str, NDArray[np.floating]], goals: Mapping[str, float]) -> dict[str, tuple[float, float, float]]:
+    """Return the smallest bulk and tail size and the largest R-hat of each goal variable.
+
+    Parameters
+    ----------
+    draws : mapping
+        Variable to its draws, shape (draw, chain, ...).
+    goals : mapping
+        Variables to look at.
+    """
+    found = {}
+    for name in goals:
+        parts = [_elements(draws[name], elements) for elements in _chunks(draws[name])]
+        found[name] = (float(min(each.bulk.min() for each in parts)), float(min(each.tail.min() for each in parts)),
+                       float(max(each.r_hat.max() for each in parts)))
+    return found
+
+
+def _chunks(values: NDArray[np.floating]) -> Iterator[NDArray[np.intp]]:
+    n_draw, n_chain = values.shape[:2]
+    elements = np.arange(values[0, 0].size)
+    yield from np.array_split(elements, range(0, len(elements), max(1, NUMBERS_AT_ONCE // (n_draw * n_chain)))[1:])
+
+
+def _elements(values: NDArray[np.floating], elements: NDArray[np.intp]) -> Effective:
+    n_draw, n_chain = values.shape[:2]
+    chosen = values.reshape(n_draw, n_chain, -1)[:, :, elements]
+    return effective(np.ascontiguousarray(chosen.transpose(2, 1, 0), dtype=np.float64))
+
+
+def effective(draws: Array) -> Effective:
+    """Return what the draws of many elements are worth.
+
+    Parameters
+    ----------
+    draws : array, shape (element, chain, draw)
+        At least 4 draws a chain. An element that never changes counts all its draws and has R-hat 1; one with a value that is
+        not finite has none and R-hat infinity.
+
+    Examples
+    --------
+    >>> found = effective(np.random.default_rng(0).normal(size=(1, 4, 500)))
+    >>> bool(found.meets(1_000)[0])
+    True
+    """
+    from scipy.special import ndtri
+
+    _, n_chain, n_draw = draws.shape
+    count = n_chain * 2 * (n_draw // 2)
+    # Blom's scores of the ranks; ties share their average rank, a whole or a half number
+    scores = ndtri(np.maximum(np.arange(2 * count + 1) / 2 - 3 / 8, 0.0) / (count + 1 / 4))
+    whole = np.isfinite(draws).all(axis=(1, 2))
+    draws = np.where(whole[:, None, None], draws, 0.0)
+    pieces = _split(draws)
+    normal = _normal_scores(pieces, scores)
+    middle = np.median(pieces, axis=(1, 2), keepdims=True)
+    folded = _normal_scores(np.abs(pieces - middle), scores)
+    low, high = np.quantile(draws, [0.05, 0.95], axis=(1, 2))
+    tails = [effective_size(_split((draws <= at[:, None, None]).astype(np.float64))) for at in (low, high)]
+    still = np.ptp(draws, axis=(1, 2)) < np.finfo(float).resolution
+    r_hat = np.where(still, 1.0, np.maximum(potential_scale_reduction(normal), potential_scale_reduction(folded)))
+    bulk, tail = effective_size(normal), np.minimum(*tails)
+    total = float(n_chain * n_draw)
+    return Effective(*(np.where(whole, np.where(still, constant, values), wrong) for constant, values, wrong in (
+        (total, bulk, 0.0), (total, tail, 0.0), (1.0, r_hat, np.inf))))
+
+
+def _split(draws: Array) -> Array:
+    half = draws.shape[2] // 2
+    return np.concatenate([draws[:, :, :half], draws[:, :, -half:]], axis=1)
+
+
+def _normal_scores(pieces: Array, scores: Array) -> Array:
+    from scipy.stats import rankdata
+
+    ranks = rankdata(pieces.reshape(len(pieces), -1), axis=1)
+    found: Array = scores[(2 * ranks).astype(np.intp)].reshape(pieces.shape)
+    return found
+
+
+def potential_scale_reduction(chains: Array) -> Array:
+    """Return R-hat of every element, sqrt((B / W + n - 1) / n), from draws of shape (element, chain, draw)."""
+    n = chains.shape[2]
+    within = chains.var(axis=2, ddof=1).mean(axis=1)
+    between = n * chains.mean(axis=2).var(axis=1, ddof=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: Array = np.sqrt((between / within + n - 1) / n)
+    return np.where(np.isnan(found), np.inf, found)
+
+
+def effective_size(chains: Array) -> Array:
+    """Return the effective number of draws of every element.
+
+    The autocorrelations rho_t of all chains together, in pairs P_j = rho_2j + rho_2j+1, as long as they are positive (Geyer's
+    initial positive sequence) and made to fall (his monotone one): n m / (-1 + 2 sum P_j).
+
+    Parameters
+    ----------
+    chains : array, shape (element, chain, draw)
+        Draws, in chains already split.
+    """
+    from scipy.fft import irfft, next_fast_len, rfft
+
+    n_element, m, n = chains.shape
+    means = chains.mean(axis=2)
+    length = next_fast_len(2 * n, real=True)
+    spectrum = rfft(chains - means[:, :, None], n=length, axis=2)
+    covariance = irfft((spectrum * spectrum.conj()).real.mean(axis=1), n=length, axis=1)[:, :n] / n
+    within = covariance[:, :1] * n / (n - 1.0)
+    overall = covariance[:, :1] + (means.var(axis=1, ddof=1)[:, None] if m > 1 else 0.0)
+    still = overall[:, 0] <= 0
+    rho = 1.0 - (within - covariance) / np.where(still[:, None], 1.0, overall)
+    rho[:, 0] = 1.0
+    n_pair = (n - 2) // 2 + (n % 2)  # as far as ArviZ looks
+    even, odd = rho[:, 0:2 * n_pair:2], rho[:, 1:2 * n_pair:2]
+    pairs = even + odd
+    stop = np.where((pairs <= 0).any(axis=1), np.argmax(pairs <= 0, axis=1), n_pair - 1)
+    falling = np.minimum.accumulate(pairs, axis=1)
+    inside = np.arange(n_pair)[None, :] < stop[:, None]
+    tau = -1.0 + 2.0 * np.where(inside, falling, 0.0).sum(axis=1) + np.maximum(even[np.arange(n_element), stop], 0.0)
+    size: Array = m * n / np.maximum(tau, 1.0 / np.log10(m * n))
+    return np.where(still, float(m * n), size)
