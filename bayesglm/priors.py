@@ -306,6 +306,11 @@ class LKJ(Prior):
     eta: float = 2.0
     support: ClassVar[str] = "correlation_matrix"
 
+    def spread(self, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return, for a correlation matrix of so many rows, b of every partial correlation and how many each column has."""
+        below = size - 1 - np.arange(size)
+        return np.repeat(self.eta + (below - 1) / 2, below), below
+
     def factor(self, name: str, size: int) -> TensorVariable:
         """Write the Cholesky factor of a correlation matrix of so many rows with this prior, inside a model context.
 
@@ -314,8 +319,7 @@ class LKJ(Prior):
         stay apart: a covariance's own factor has an entry whose scale is another one's value, which samplers get stuck in.
         Source: Lewandowski, Kurowicka and Joe (2009), Journal of Multivariate Analysis 100, 1989.
         """
-        below = size - 1 - np.arange(size)
-        spread = np.repeat(self.eta + (below - 1) / 2, below)
+        spread, below = self.spread(size)
         unit = pm.Beta(name, alpha=spread, beta=spread, shape=len(spread))
         left, columns = pt.ones(size), []
         for j, part in enumerate(np.split(np.arange(len(spread)), np.cumsum(below)[:-1])):

@@ -1,0 +1,214 @@
+"""Marginal: the Laplace approximation of the log density of the hyperparameters, with its exact gradient.
+
+    f(t) = log p(y, u, t) - log |L(t)| + size / 2 log 2 pi        at u = u(t), the mode of the field, L L' = P(t, u(t))
+
+P holds the observed curvature W. The gradient has three parts: log p moves with t at fixed u (u is its mode); log |L| moves with t
+through Lambda, K and the constants in W; and through u, which moves by P^-1 of the mixed derivative. The last two need the
+derivative of W in eta, contracted with the gradient of log |L| in W: the diagonal of A P^-1 A', which the factor walked backwards gives.
+
+Source: Rue, Martino and Chopin (2009), Journal of the Royal Statistical Society B 71, 319; Kristensen et al. (2016), Journal of
+Statistical Software 70(5), for the gradient.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize
+
+from bayesglm.latent.cholesky import factor_back
+from bayesglm.latent.curvature import curvature, curvature_back
+from bayesglm.latent.hyper import INTERVAL, SIGNED, evaluate
+from bayesglm.latent.layout import Field
+from bayesglm.latent.mode import Point, Posterior, Vector, bare_reference, find_mode
+from bayesglm.latent.transport import (
+    assemble_back,
+    core_scales_back,
+    factors_back,
+    log_prior,
+    multiply,
+    multiply_back,
+    predictors,
+    predictors_back,
+    reference_back,
+    transpose,
+    transpose_back,
+)
+
+Array = NDArray[np.float64]
+LOG_TWO_PI = float(np.log(2 * np.pi))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Marginal:
+    """The Laplace marginal at one t.
+
+    Attributes
+    ----------
+    value : float
+        f(t).
+    gradient : array, shape (theta,)
+        Its gradient.
+    point : Point
+        The posterior at the mode of the field.
+    definite : bool
+        Whether the observed curvature is positive definite there; else its negative part was left out.
+    """
+
+    value: float
+    gradient: Array
+    point: Point
+    definite: bool
+
+
+def marginal(posterior: Posterior, t: Array, start: Vector) -> Marginal:
+    """Return the Laplace marginal of t and its gradient; the field is searched from a start."""
+    point = find_mode(posterior, t, start)
+    layout, field = posterior.layout, posterior.field
+    weight, precision, definite = point.weight, point.precision(point.weight), True
+    if precision is None:
+        weight, definite = point.positive_weight, False
+        precision = point.precision(weight)
+    if precision is None:
+        return Marginal(-np.inf, np.zeros(len(t)), point, definite=False)
+    size, wide = len(point.w), len(point.v)
+    value = point.log_joint - precision.log_determinant + 0.5 * (size + wide) * LOG_TWO_PI
+
+    # Gradient of - log |L| in P, H and W.
+    d_sparse, d_cross, d_core = np.zeros(len(layout.row)), np.zeros((size, wide)), np.zeros((wide, wide))
+    d_sparse[layout.start[:-1]] = -1.0 / precision.sparse[layout.start[:-1]]
+    d_core[np.diag_indices(wide)] = -1.0 / np.diag(precision.core)
+    factor_back(layout.start, layout.row, layout.target, precision.sparse, precision.cross, precision.core, d_sparse, d_cross, d_core)
+    d_each, d_scales, d_theta = np.zeros_like(point.each), np.zeros(wide), np.zeros(len(t))
+    assemble_back(layout, point.theta, point.each, point.scales, bare_reference(*curvature(layout, weight)),
+                  d_sparse, d_cross, d_core, d_each, d_scales, d_theta)
+    d_weight = curvature_back(layout, *reference_back(layout, point.each, point.scales, d_sparse, d_cross, d_core), len(weight))
+    cells = np.ascontiguousarray(d_weight[:, :, posterior.likelihood.pattern])
+    if not definite:
+        cells = cells * (np.einsum("ppi->i", point.second[0]) > 0)
+    third, d_constants = posterior.likelihood.third(point.eta, point.constants, cells)
+
+    # How the mode moves: P times its derivative is the mixed derivative, met with the gradient of - log |L| in the field.
+    moved = predictors_back(layout, posterior.patterns(third), size)
+    along = point.solve(precision, weight, *transpose(layout, point.each, point.scales, *moved))
+    through = predictors(layout, *multiply(layout, point.each, point.scales, *along)) - layout.offset
+    bent = predictors_back(layout, np.einsum("pqi,qi->pi", weight, through), size)
+    d_r = [own + more - less for own, more, less in zip(point.data_gradient, moved, bent, strict=True)]
+    multiply_back(layout, point.each, point.scales, point.w, point.v, *d_r, d_each, d_scales)
+    transpose_back(layout, point.each, point.scales, *point.data_gradient, *along, d_each, d_scales)
+
+    d_theta += point.prior[3] + _along(field, point, along)
+    mixed = np.einsum("kpi,pi->k", point.second[1], posterior.cells(through))
+    d_theta[layout.constant_theta] += point.first[2] + d_constants + mixed
+    factors_back(point.theta, layout, d_each, d_theta)
+    core_scales_back(layout, d_scales, d_theta)
+    return Marginal(value, point.d_hyperprior + d_theta * point.speed, point, definite)
+
+
+def _along(field: Field, point: Point, along: Vector) -> Array:
+    """Return how the theta-gradient of the log prior, a quadratic in the field, changes along a direction."""
+    x, y = along
+    ahead = log_prior(field.layout, point.theta, point.w + x, point.v + y)[3]
+    behind = log_prior(field.layout, point.theta, point.w - x, point.v - y)[3]
+    return np.asarray((ahead - behind) / 2)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Optimum:
+    """The optimum of the Laplace marginal.
+
+    Attributes
+    ----------
+    marginal : Marginal
+        The marginal there.
+    covariance : array, shape (theta, theta)
+        Inverse of minus its Hessian: the approximate posterior covariance of t.
+    distance : float
+        Length of the gradient in units of the posterior sd of t; 0 at an exact optimum.
+    evaluations : int
+        How often the marginal was evaluated.
+    """
+
+    marginal: Marginal
+    covariance: Array
+    distance: float
+    evaluations: int
+
+
+TOLERANCE = 0.01
+
+
+def centre(field: Field) -> Array:
+    """Return where a search may start: a moderate scale, the most probable value on the real line of all others."""
+    grid = np.linspace(-8, 8, 161)
+    start = np.zeros(field.hyper.size)
+    for k in range(field.hyper.size):
+        if field.hyper.way[k] == SIGNED:
+            terms = field.hyper.density[k]
+            wide = -2 * terms[3] - 2 * terms[7] / terms[8] ** 2
+            start[k] = 0.5 / np.sqrt(wide) if wide > 0 else 0.5 / abs(terms[2])
+        elif field.hyper.way[k] != INTERVAL:
+            values = []
+            for x in grid:
+                t = np.zeros(field.hyper.size)
+                t[k] = x
+                values.append(evaluate(t, field.hyper)[2])
+            start[k] = grid[int(np.argmax(values))]
+    return start
+
+
+def optimise(posterior: Posterior, start: Array) -> Optimum:
+    """Climb the Laplace marginal from a start until its gradient is below `TOLERANCE` posterior sds."""
+    field = posterior.field
+    _, wide, size = field.sizes
+    seen: list[Marginal] = []
+    at = [(np.zeros(size), np.zeros(wide))]
+
+    def objective(t: Array) -> tuple[float, Array]:
+        found = marginal(posterior, t, at[0])
+        seen.append(found)
+        if np.isfinite(found.value):
+            at[0] = (found.point.w, found.point.v)
+        return -found.value, -found.gradient
+
+    if not field.hyper.size:
+        found = marginal(posterior, start, at[0])
+        return Optimum(found, np.zeros((0, 0)), 0.0, 1)
+    result = optimize.minimize(objective, start, jac=True, method="BFGS", options={"gtol": 1e-3, "maxiter": 200})
+    t = result.x
+    best = marginal(posterior, t, at[0])
+    hessian = _hessian(posterior, best)
+    for _ in range(20):
+        covariance = _inverse(hessian)
+        step = covariance @ best.gradient
+        distance = float(np.sqrt(max(best.gradient @ step, 0.0)))
+        if distance < TOLERANCE:
+            break
+        new = marginal(posterior, best.point.t + step * min(1.0, 2.0 / distance), (best.point.w, best.point.v))
+        seen.append(new)
+        if not new.value > best.value:
+            break
+        best = new
+        hessian = _hessian(posterior, best)
+    return Optimum(best, covariance, distance, len(seen))
+
+
+def _hessian(posterior: Posterior, at: Marginal, step: float = 1e-3) -> Array:
+    """Return minus the Hessian of the marginal by differences of its exact gradient."""
+    size = len(at.gradient)
+    columns = []
+    for k in range(size):
+        move = np.zeros(size)
+        move[k] = step
+        ahead, behind = (marginal(posterior, at.point.t + sign * move, (at.point.w, at.point.v)).gradient for sign in (1, -1))
+        columns.append((behind - ahead) / (2 * step))
+    hessian = np.array(columns)
+    return np.asarray((hessian + hessian.T) / 2)
+
+
+def _inverse(hessian: Array) -> Array:
+    """Return the inverse with curvatures that are not positive, or far too small, counted as 1."""
+    values, vectors = np.linalg.eigh(hessian)
+    return np.asarray(vectors / np.where(values > 1e-2, values, 1.0) @ vectors.T)

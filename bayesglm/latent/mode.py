@@ -1,0 +1,282 @@
+"""Mode: the most probable field given the hyperparameters, by Newton's method on the structure.
+
+At (w, v) with eta = A Lambda(theta) (w, v) + offset, gradient g and curvature W of the log likelihood in eta,
+
+    gradient = Lambda' A' g + gradient of the log prior        P = K(theta) + Lambda' A' W A Lambda
+    step = P^-1 gradient, shortened until the log joint density rises
+
+Where W is not positive semi-definite its negative part is left out, which keeps the step uphill. The equation is solved by conjugate
+gradients with the factor of P, which is one iteration except where P leaves something out (the prior's view of a walk's mean).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from bayesglm.latent.cholesky import factor, solve_lower, solve_upper
+from bayesglm.latent.curvature import curvature
+from bayesglm.latent.hyper import evaluate
+from bayesglm.latent.layout import Field, Layout
+from bayesglm.latent.likelihood import CellLikelihood
+from bayesglm.latent.transport import (
+    Reference,
+    assemble,
+    core_scales,
+    factors,
+    log_prior,
+    multiply,
+    predictors,
+    predictors_back,
+    transpose,
+)
+
+Array = NDArray[np.float64]
+Vector = tuple[Array, Array]
+_MOST_STEPS = 100
+_MOST_HALVINGS = 30
+_MOST_DIRECTIONS = 50
+_DECREMENT = 1e-10
+
+
+@njit(cache=True, nogil=True)
+def gather(eta, pattern):
+    """Return eta over cells, shape (P, cell), from eta over patterns."""
+    out = np.empty((eta.shape[0], len(pattern)))
+    for p in range(eta.shape[0]):
+        for i in range(len(pattern)):
+            out[p, i] = eta[p, pattern[i]]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def scatter(d_eta, pattern, patterns):
+    """Return sums over the cells of each pattern, shape (P, pattern)."""
+    out = np.zeros((d_eta.shape[0], patterns))
+    for p in range(d_eta.shape[0]):
+        for i in range(len(pattern)):
+            out[p, pattern[i]] += d_eta[p, i]
+    return out
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Posterior:
+    """The posterior of field and hyperparameters: a layout with its likelihood.
+
+    Attributes
+    ----------
+    field : Field
+        The layout, with what its entries are.
+    likelihood : CellLikelihood
+        The log likelihood over cells.
+    """
+
+    field: Field
+    likelihood: CellLikelihood
+
+    @property
+    def layout(self) -> Layout:
+        """The arrays of the field."""
+        return self.field.layout
+
+    def eta(self, theta: Array, w: Array, v: Array) -> Array:
+        """Return the linear predictors over patterns, shape (P, pattern)."""
+        each, scales = factors(theta, self.layout), core_scales(theta, self.layout)
+        return predictors(self.layout, *multiply(self.layout, each, scales, w, v))
+
+    def log_joint(self, t: Array, w: Array, v: Array) -> float:
+        """Return the log density of data, field (w, v) and hyperparameters t on the real line."""
+        theta, _, prior, _ = evaluate(t, self.field.hyper)
+        value, _, _ = self.likelihood.value_and_gradient(self.cells(self.eta(theta, w, v)), theta[self.layout.constant_theta])
+        return float(value + prior + log_prior(self.layout, theta, w, v)[0])
+
+    def cells(self, eta: Array) -> Array:
+        """Return predictors over cells from those over patterns."""
+        return gather(eta, self.likelihood.pattern)
+
+    def patterns(self, d_eta: Array) -> Array:
+        """Return sums over the cells of each pattern of an array whose last axis are cells."""
+        n = self.layout.columns.shape[0]
+        flat = scatter(np.ascontiguousarray(d_eta.reshape(-1, d_eta.shape[-1])), self.likelihood.pattern, n)
+        return flat.reshape(*d_eta.shape[:-1], n)
+
+
+@dataclass(eq=False)
+class Point:
+    """The posterior at one (theta, w, v), with what follows from it, each computed when asked for.
+
+    Attributes
+    ----------
+    posterior : Posterior
+        The posterior.
+    t, theta : array, shape (theta,)
+        Hyperparameters on the real line and as they are.
+    w, v : array, shapes (S,), (C,)
+        The field: sparse part and core.
+    """
+
+    posterior: Posterior
+    t: Array
+    w: Array
+    v: Array
+
+    def __post_init__(self) -> None:
+        layout = self.posterior.layout
+        self.theta, self.speed, self.hyperprior, self.d_hyperprior = evaluate(self.t, self.posterior.field.hyper)
+        self.each, self.scales = factors(self.theta, layout), core_scales(self.theta, layout)
+        self.r, self.q = multiply(layout, self.each, self.scales, self.w, self.v)
+        self.eta = self.posterior.cells(predictors(layout, self.r, self.q))
+        self.constants = self.theta[layout.constant_theta]
+
+    @cached_property
+    def first(self) -> tuple[float, Array, Array]:
+        """Log likelihood, and its gradient in eta over cells and in the constant parameters."""
+        return self.posterior.likelihood.value_and_gradient(self.eta, self.constants)
+
+    @cached_property
+    def second(self) -> tuple[Array, Array]:
+        """Minus the second derivative in eta over cells, (P, P, cell), and the mixed one with the constants."""
+        *_, w, mixed = self.posterior.likelihood.second(self.eta, self.constants)
+        return w, mixed
+
+    @cached_property
+    def prior(self) -> tuple[float, Array, Array, Array]:
+        """Log prior of the field and its gradient in w, v and theta."""
+        return log_prior(self.posterior.layout, self.theta, self.w, self.v)
+
+    @property
+    def log_joint(self) -> float:
+        """Log density of data, field and hyperparameters on the real line."""
+        return float(self.first[0] + self.prior[0] + self.hyperprior)
+
+    @cached_property
+    def data_gradient(self) -> Vector:
+        """A' g, the gradient of the log likelihood in r."""
+        return predictors_back(self.posterior.layout, self.posterior.patterns(self.first[1]), len(self.w))
+
+    @cached_property
+    def gradient(self) -> Vector:
+        """Gradient of the log joint density in (w, v)."""
+        d_w, d_v = transpose(self.posterior.layout, self.each, self.scales, *self.data_gradient)
+        return d_w + self.prior[1], d_v + self.prior[2]
+
+    @cached_property
+    def weight(self) -> Array:
+        """W over patterns, shape (P, P, pattern)."""
+        return self.posterior.patterns(self.second[0])
+
+    @cached_property
+    def positive_weight(self) -> Array:
+        """W over patterns without its negative part, cell by cell."""
+        return self.posterior.patterns(without_negative(self.second[0]))
+
+    def precision(self, weight: Array) -> Factor | None:
+        """Return the factor of P for a curvature over patterns; None where P is not positive definite."""
+        layout = self.posterior.layout
+        h = curvature(layout, weight)
+        parts = assemble(layout, self.theta, self.each, self.scales, bare_reference(*h))
+        return Factor(layout, *parts) if factor(layout.start, layout.row, layout.target, *parts) else None
+
+    def times_hessian(self, weight: Array, x: Array, y: Array) -> Vector:
+        """Return minus the Hessian of the log joint density times (x, y); priors that are not normal count as normal."""
+        layout = self.posterior.layout
+        r, q = multiply(layout, self.each, self.scales, x, y)
+        through = predictors(layout, r, q) - layout.offset
+        back = predictors_back(layout, np.einsum("pqi,qi->pi", weight, through), len(x))
+        d_w, d_v = transpose(layout, self.each, self.scales, *back)
+        # The prior's Hessian: its gradient is linear where it is normal.
+        bare = layout._replace(other_core=layout.other_core[:0])
+        _, p_w, p_v, _ = log_prior(bare, self.theta, x, y)
+        return d_w - p_w, d_v - p_v
+
+    def solve(self, precision: Factor, weight: Array, x: Array, y: Array) -> Vector:
+        """Return the inverse of minus the Hessian times (x, y), by conjugate gradients with the factor as preconditioner."""
+        at_w, at_v = np.zeros_like(x), np.zeros_like(y)
+        left_w, left_v = x.copy(), y.copy()
+        near_w, near_v = precision.solve(left_w, left_v)
+        step_w, step_v = near_w, near_v
+        size = first = left_w @ near_w + left_v @ near_v
+        for _ in range(_MOST_DIRECTIONS):
+            if not size > 1e-24 * first:
+                break
+            h_w, h_v = self.times_hessian(weight, step_w, step_v)
+            bend = step_w @ h_w + step_v @ h_v
+            if not bend > 0:
+                break
+            length = size / bend
+            at_w, at_v = at_w + length * step_w, at_v + length * step_v
+            left_w, left_v = left_w - length * h_w, left_v - length * h_v
+            near_w, near_v = precision.solve(left_w, left_v)
+            new = left_w @ near_w + left_v @ near_v
+            step_w, step_v = near_w + new / size * step_w, near_v + new / size * step_v
+            size = new
+        return at_w, at_v
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Factor:
+    """L of P = L L'."""
+
+    layout: Layout
+    sparse: Array
+    cross: Array
+    core: Array
+
+    def solve(self, x: Array, y: Array) -> Vector:
+        """Return P^-1 (x, y)."""
+        x, y = x.copy(), y.copy()
+        solve_lower(self.layout.start, self.layout.row, self.sparse, self.cross, self.core, x, y)
+        solve_upper(self.layout.start, self.layout.row, self.sparse, self.cross, self.core, x, y)
+        return x, y
+
+    @property
+    def log_determinant(self) -> float:
+        """log |L|."""
+        return float(np.log(self.sparse[self.layout.start[:-1]]).sum() + np.log(np.diag(self.core)).sum())
+
+
+def bare_reference(sparse: Array, cross: Array, core: Array) -> Reference:
+    """Return a reference that holds a curvature only."""
+    size, wide = cross.shape
+    return Reference(sparse, cross, core, np.zeros(size), np.zeros(wide), np.zeros((0, size)), np.zeros((0, wide)), np.zeros(0),
+                     np.zeros((0, 0)))
+
+
+def without_negative(weight: Array) -> Array:
+    """Return the nearest positive semi-definite block of each cell, shape (P, P, cell)."""
+    if len(weight) == 1:
+        return np.maximum(weight, 0.0)
+    values, vectors = np.linalg.eigh(np.moveaxis((weight + weight.swapaxes(0, 1)) / 2, -1, 0))
+    if values.min(initial=0.0) >= 0:
+        return weight
+    return np.moveaxis(np.einsum("npk,nk,nqk->npq", vectors, np.maximum(values, 0.0), vectors), 0, -1)
+
+
+def find_mode(posterior: Posterior, t: Array, start: Vector) -> Point:
+    """Return the posterior at the most probable field given t, searched from a start."""
+    point = Point(posterior, t, *start)
+    for _ in range(_MOST_STEPS):
+        precision = point.precision(point.positive_weight)
+        if precision is None:
+            break
+        g_w, g_v = point.gradient
+        s_w, s_v = point.solve(precision, point.positive_weight, g_w, g_v)
+        gain = g_w @ s_w + g_v @ s_v
+        if not gain > _DECREMENT:
+            break
+        step = 1.0
+        for _ in range(_MOST_HALVINGS):
+            new = Point(posterior, t, point.w + step * s_w, point.v + step * s_v)
+            if np.isfinite(new.log_joint) and new.log_joint >= point.log_joint + 1e-4 * step * gain:
+                break
+            step /= 2
+        else:
+            break
+        point = new
+        if gain < 1e-6 and step == 1.0:
+            break
+    return point
