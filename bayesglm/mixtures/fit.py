@@ -16,7 +16,7 @@ from bayesglm.data.door import read_table
 from bayesglm.data.schema import Schema
 from bayesglm.data.table import Table
 from bayesglm.errors import OptionError
-from bayesglm.mixtures.ascent import Posterior
+from bayesglm.mixtures.ascent import Posterior, Problem
 from bayesglm.mixtures.columns import Part, rows_of
 from bayesglm.mixtures.component import Array
 from bayesglm.mixtures.expectation import assign
@@ -46,6 +46,8 @@ class MixtureFit:
         The seed of the fit.
     table : Table, optional
         The rows it was fitted to, where they are at hand.
+    priors : Problem, optional
+        What was believed before, a problem without rows.
 
     Examples
     --------
@@ -65,6 +67,7 @@ class MixtureFit:
     found: Found
     seed: int
     table: Table | None = None
+    priors: Problem | None = None
 
     @property
     def posterior(self) -> Posterior:

@@ -147,10 +147,9 @@ def in_chunks[Answer](task: Callable[[slice], Answer], rows: int, chunk: int = C
     [0, 2, 4]
     """
     places = [slice(start, min(start + chunk, rows)) for start in range(0, rows, chunk)]
-    workers = min(len(places), os.cpu_count() or 1)
-    if workers < 2:
+    if len(places) == 1:
         return [task(place) for place in places]
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(min(len(places), os.cpu_count() or 1)) as pool:
         return list(pool.map(task, places))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,12 @@ from bayesglm.data.schema import Schema
 from bayesglm.data.table import Table
 from bayesglm.errors import DuplicateColumnError, OptionError, unknown
 from bayesglm.mixtures.ascent import Problem
-from bayesglm.mixtures.columns import Part, components_of, parts_of, rows_of
-from bayesglm.mixtures.component import Array
+from bayesglm.mixtures.batches import Batches, batches_of, piece_rows, survey
+from bayesglm.mixtures.columns import Part, components_of, parts_of
+from bayesglm.mixtures.expectation import Rows
 from bayesglm.mixtures.fit import MixtureFit
-from bayesglm.mixtures.search import find
+from bayesglm.mixtures.learning import SAMPLE, Source, learn, source_of
+from bayesglm.mixtures.search import SUBSAMPLE
 from bayesglm.mixtures.weights import WEIGHTS, Weights
 from bayesglm.predict import check_seed
 
@@ -34,8 +36,10 @@ class Mixture:
     ----------
     columns : sequence of str
         The columns to describe.
-    data : data frame
-        pandas, Polars, PyArrow, or anything narwhals reads; every value must be there.
+    data : data frame, path, pyarrow Dataset, Polars LazyFrame or list of data frames
+        pandas, Polars, PyArrow, or anything narwhals reads; every value must be there. A path (Parquet, CSV, Feather, ORC; a
+        file or a folder), a dataset, a lazy frame and a list are read piece by piece, in memory that does not grow with the
+        rows: scales and priors then come from a sample of 32,768 rows, always the same.
     max_components : int
         Most components that are tried; the number that is used is found.
     transform : mapping, optional
@@ -61,7 +65,7 @@ class Mixture:
     [{'id': 1, 'weight': 0.7, 'x_mean': -0.1, 'x_sd': 0.9}, {'id': 2, 'weight': 0.3, 'x_mean': 8.8, 'x_sd': 0.9}]
     """
 
-    table: Table
+    source: Source
     schema: Schema
     parts: tuple[Part, ...]
     prior: Weights
@@ -86,37 +90,63 @@ class Mixture:
         if not 0 < concentration < np.inf:
             raise OptionError(f"concentration={concentration!r}", value=concentration, rule="it is a number above 0",
                               fix="Leave it out for 1.")
-        table, schema = read_table(data, names)
+        batches = batches_of(data, names)
+        surveyed = None if batches is None else survey(batches, names, SAMPLE, seed=0)
+        table, schema = read_table(data if surveyed is None else surveyed.sample, names)
         if table.rows < 2:
             raise OptionError("the table has one row", value=1, rule="a mixture needs at least two rows", fix="Add rows.")
         parts = parts_of(names, table, components_of(names, table, component), transform or {})
-        _check_size(parts, table)
-        made = {"table": table, "schema": schema, "parts": parts, "prior": WEIGHTS[weights],
+        width = 1 + sum(part.width for part in parts)
+        _check_size(width, table)
+        if batches is None or surveyed is None:
+            source = source_of(table, width, piece_rows(width))
+        else:
+            schema = surveyed.complete(schema)
+            source = Source(table, surveyed.rows, _tables(batches, names, schema, piece_rows(width)))
+        made = {"source": source, "schema": schema, "parts": parts, "prior": WEIGHTS[weights],
                 "concentration": float(concentration), "max_components": int(max_components)}
         for name, value in made.items():
             object.__setattr__(self, name, value)
 
+    @property
+    def table(self) -> Table:
+        """The rows, or a sample of them where they are read in pieces."""
+        return self.source.table
+
     def __repr__(self) -> str:
         described = "; ".join(f"{', '.join(part.layout.names)}: {part.component.label}" for part in self.parts)
-        return (f"Mixture of {self.table.rows} rows, at most {self.max_components} components, "
+        return (f"Mixture of {self.source.rows} rows, at most {self.max_components} components, "
                 f"{self.prior.name} weights\n  {described}")
 
-    def fit(self, seed: int) -> MixtureFit:
+    def fit(self, seed: int, *, starts: int = 1) -> MixtureFit:
         """Return the posterior by coordinate ascent, with the number of components that has the largest bound found.
 
         Parameters
         ----------
         seed : int
             For the subsample on which structure is searched, the starts and the splits. Same seed, same fit.
+        starts : int
+            How many k-means++ starts from the limit, beside the one from a single component; ``fit.found.starts`` says what
+            each found.
         """
-        seed = check_seed(seed)
-        numbers = [part.numbers(self.table) for part in self.parts]
-        blocks = tuple(part.block(each) for part, each in zip(self.parts, numbers, strict=True))
-        bases = np.sum([part.component.base(each) for part, each in zip(self.parts, numbers, strict=True)], axis=0)
-        problem = Problem(blocks, self.prior, self.concentration, self.max_components, rows_of(self.parts, numbers),
-                          float(bases.sum()))
-        found = find(problem, _coordinates(self.parts, numbers), bases, seed)
-        return MixtureFit(self.schema, self.parts, self.prior, found, seed, self.table)
+        priors = self._priors()
+        found = learn(priors, self.parts, self.source, check_seed(seed), _checked_starts(starts))
+        table = self.table if self.source.tables is None else None
+        return MixtureFit(self.schema, self.parts, self.prior, found, seed, table, priors)
+
+    def _priors(self) -> Problem:
+        blocks = tuple(part.block(part.numbers(self.table)) for part in self.parts)
+        nothing = Rows(np.empty((0, 1)))
+        return Problem(blocks, self.prior, self.concentration, self.max_components, nothing, 0.0)
+
+
+def _tables(batches: Batches, names: tuple[str, ...], schema: Schema, rows: int) -> Callable[[], Iterator[Table]]:
+    """Return what reads the pieces as checked tables."""
+    def tables() -> Iterator[Table]:
+        for frame in batches.read(rows):
+            yield read_table(frame, names, schema)[0]
+
+    return tables
 
 
 def _checked_names(columns: Sequence[str]) -> tuple[str, ...]:
@@ -136,16 +166,17 @@ def _check_limit(limit: object) -> None:
         raise OptionError(f"max_components={limit!r}", value=limit, rule="it is a whole number >= 1", fix="Leave it out for 20.")
 
 
-def _check_size(parts: Sequence[Part], table: Table) -> None:
-    """Refuse features that would not fit: a full covariance has as many as its entries, and all rows are held at once."""
-    width = 1 + sum(part.width for part in parts)
-    size = 8 * width * table.rows
+def _checked_starts(starts: object) -> int:
+    if isinstance(starts, bool) or not isinstance(starts, int | np.integer) or starts < 1:
+        raise OptionError(f"starts={starts!r}", value=starts, rule="it is a whole number >= 1", fix="Leave it out for 1.")
+    return int(starts)
+
+
+def _check_size(width: int, table: Table) -> None:
+    """Refuse features that would not fit: a full covariance has as many as its entries, and the search holds its rows."""
+    rows = min(table.rows, SUBSAMPLE)
+    size = 8 * width * rows
     if size > _MOST_BYTES:
-        raise OptionError(f"{table.rows} rows with {width} features need {size / 1e9:.1f} GB", value=size,
-                          rule=f"features of all rows are held in at most {_MOST_BYTES / 1e9:g} GB",
+        raise OptionError(f"{rows} rows with {width} features need {size / 1e9:.1f} GB", value=size,
+                          rule=f"features of the rows that are searched are held in at most {_MOST_BYTES / 1e9:g} GB",
                           fix="Give component='diagonal_gaussian', fewer columns, or a sample of the rows.")
-
-
-def _coordinates(parts: Sequence[Part], numbers: Sequence[Array]) -> Array:
-    return np.hstack([part.component.coordinates(held, len(part.layout.levels))
-                      for part, held in zip(parts, numbers, strict=True)])

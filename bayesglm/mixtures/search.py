@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from bayesglm.mixtures.ascent import Climb, Posterior, Problem, ascend, from_responsibilities
+from bayesglm.mixtures.ascent import Climb, Posterior, Problem, from_responsibilities
 from bayesglm.mixtures.component import Array
 from bayesglm.mixtures.moves import GAIN, Search, State, climb, delete, improve, merge, split
 from bayesglm.mixtures.starts import kmeans
@@ -52,13 +52,16 @@ class Found:
         return table.assign(below_best=table["bound"].max() - table["bound"])
 
 
-def find(problem: Problem, points: Array, bases: Array, seed: int, starts: int = 1, subsample: int = SUBSAMPLE) -> Found:
+def find(
+    problem: Problem, points: Array, bases: Array, seed: int, starts: int, polish: Callable[[Posterior], Climb],
+    subsample: int = SUBSAMPLE,
+) -> Found:
     """Return the best mixture found.
 
     Parameters
     ----------
     problem : Problem
-        All rows.
+        The rows to take the subsample from.
     points : array, shape (row, coordinate)
         Where distances mean something, for the starts.
     bases : array, shape (row,)
@@ -67,6 +70,8 @@ def find(problem: Problem, points: Array, bases: Array, seed: int, starts: int =
         For the subsample, the starts and the splits.
     starts : int
         How many k-means++ starts from the limit.
+    polish : callable
+        ``polish(posterior)`` climbs on over all rows.
     subsample : int
         Most rows to search on.
     """
@@ -77,8 +82,7 @@ def find(problem: Problem, points: Array, bases: Array, seed: int, starts: int =
         best, ends = structure(part, points[rows], seed, starts)
     else:
         best, ends = structure(problem, points, seed, starts)
-    polished = ascend(problem, best, MOST_SWEEPS, POLISH)
-    return Found(polished, ends, min(problem.rows, subsample))
+    return Found(polish(best), ends, min(problem.rows, subsample))
 
 
 def structure(problem: Problem, points: Array, seed: int, starts: int) -> tuple[Posterior, dict[str, tuple[int, float]]]:
