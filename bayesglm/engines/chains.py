@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesglm.engines.native import Native
+from bayesglm.engines.native import BOTTOM, Native
 from bayesglm.errors import EngineError
 
 Array = NDArray[np.float64]
@@ -25,12 +25,6 @@ PythonDensity = Callable[[], Callable[[Array], tuple[float, Array]]]
 QUANTUM = 25  # draws between two hand-overs of a core, so that short densities do not spend their time waiting
 POLL_SECONDS = 0.05
 EXPAND = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-
-
-class Stopped(Exception):
-    """Ends a trajectory from inside its density, as a divergence."""
-
-    is_recoverable = True
 
 
 class Queue:
@@ -218,12 +212,13 @@ def _python_sampler(density: PythonDensity, chains: Chains, chain: int, start: A
 
         def evaluate(q: Array) -> tuple[float, Array]:
             if chains.queue.stopped.is_set():
-                raise Stopped
+                return BOTTOM, np.zeros(q.size)
             try:
                 value, gradient = value_and_gradient(q)
             except Exception as fault:
                 chains.faults.append(fault)
-                raise Stopped from fault
+                chains.queue.stopped.set()
+                return BOTTOM, np.zeros(q.size)
             return float(value), np.ascontiguousarray(gradient)
 
         return evaluate

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Table = NDArray[np.int64]
-RAISED, NOT_FINITE, STOPPED = 1, 4, 5  # each ends the trajectory, as a divergence
+RAISED, NOT_FINITE = 1, 4  # each ends the trajectory, as a divergence
+BOTTOM = -1e290  # the log density of a run that was stopped: flat and low, so that trajectories end and nothing is an error
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +41,7 @@ class Native:
     alive: tuple[Any, ...]
 
     def stop(self) -> None:
-        """Let every further evaluation of this density fail, which ends the trajectories that use it."""
+        """Let every further evaluation return `BOTTOM`, which soon ends the trajectories that use it."""
         self.table[0] = 1
 
 
@@ -90,9 +91,10 @@ def _wrapper(types: tuple[Any, ...], signature: tuple[Any, ...]) -> Any:
 
     @numba.cfunc(int64(uint64, CPointer(float64), CPointer(float64), CPointer(float64), CPointer(int64)))
     def log_density(size: Any, q_at: Any, gradient_at: Any, value_at: Any, table: Any) -> int:
-        if table[0] != 0:
-            return STOPPED
         q, gradient = carray(q_at, (size,)), carray(gradient_at, (size,))
+        if table[0] != 0:
+            value_at[0], gradient[:] = BOTTOM, 0.0
+            return 0
         failed, value = call(q, gradient, table)
         if failed:
             return RAISED

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -160,27 +160,66 @@ class Sampled:
         return xr.DataTree.from_dict({"posterior": posterior, "sample_stats": stats})
 
 
-class Kept:
-    """The draws so far, variable by variable, in arrays that grow in place."""
+class Growing:
+    """Arrays by name that grow along their first axis, in place where the system can, so that draws are not twice in memory."""
 
-    def __init__(self, single: frozenset[str]) -> None:
+    def __init__(self, single: frozenset[str] = frozenset()) -> None:
         self.single = single
         self.arrays: dict[str, NDArray[Any]] = {}
-        self.lengths = [0]
 
     def put(self, start: int, chunk: Expanded) -> None:
-        """Write draws of shape (draw, chain, ...) from a position on."""
+        """Write values of shape (draw, chain, ...) from a position on."""
         for name, values in chunk.items():
             dtype = np.float32 if name in self.single else values.dtype
             array = self.arrays.setdefault(name, np.empty((0, *values.shape[1:]), dtype))
             end = start + len(values)
             if len(array) < end:
-                array.resize((end, *values.shape[1:]), refcheck=False)  # in place where the system can, so not twice in memory
+                array.resize((end, *values.shape[1:]), refcheck=False)
             array[start:end] = values
 
-    def first(self, n: int) -> dict[str, NDArray[Any]]:
-        """Return the first draws of all chains, shape (draw, chain, ...)."""
-        return {name: values[:n] for name, values in self.arrays.items()}
+    def between(self, start: int, end: int) -> dict[str, NDArray[Any]]:
+        """Return views of a range of draws, shape (draw, chain, ...)."""
+        return {name: values[start:end] for name, values in self.arrays.items()}
+
+
+class Collected:
+    """What all chains have handed over: expanded draws, statistics, the last flat draws, evaluations in the warm-up."""
+
+    def __init__(self, target: Target, chains: Chains, store: Store | None) -> None:
+        self.target, self.chains, self.store = target, chains, store
+        self.draws, self.stats = Growing(target.single), Growing()
+        self.last = np.array(target.starts, dtype=np.float64)
+        self.warm_up: list[int] = []
+        self.suspects = Suspects()
+        self.length = [0]
+
+    def absorb(self, end: int) -> int:
+        """Expand the draws that are new, up to a position; return how many there are then."""
+        start = self.length[0]
+        if end <= start:
+            return start
+        flat = self.chains.flat(start, end)
+        expanded = self.target.expand(flat.reshape(-1, flat.shape[2]))
+        found = self.chains.stats(STATS, self.chains.tune + start, self.chains.tune + end)
+        self.draws.put(start, {name: np.reshape(values, (*flat.shape[:2], *np.shape(values)[1:]))
+                               for name, values in expanded.items()})
+        self.stats.put(start, {new: found[old] for old, new in STATS.items()})
+        self.last[:] = flat[-1]
+        if start == 0:
+            self.warm_up.append(int(self.chains.stats(["n_steps"], 0, self.chains.tune)["n_steps"].sum()))
+        if self.store is not None:
+            self.store.append(start, self.draws.between(start, end), self.stats.between(start, end), self.last)
+        self.chains.drop(end)
+        self.length[0] = end
+        return end
+
+    def sampled(self, *, complete: bool, notes: tuple[str, ...], seconds: float) -> Sampled:
+        """Return the result, chains first."""
+        length = self.length[0]
+        draws, stats = ({name: values.swapaxes(0, 1) for name, values in each.between(0, length).items()}
+                        for each in (self.draws, self.stats))
+        gradients = {"tune": sum(self.warm_up), "draws": int(stats["n_steps"].sum())}
+        return Sampled(draws, stats, self.last, stats["step_size"][:, -1].copy(), gradients, seconds, complete, notes)
 
 
 def sample(
@@ -229,48 +268,48 @@ def sample(
     adaptation = adaptation or Adaptation()
     n_chain = len(target.starts)
     most = draws if draws is not None else most_draws
-    deadline = None if max_seconds is None else begin + max_seconds
-    chunk = _chunk(block, n_chain * target.size * 8)
-    kept, stats, suspects = Kept(target.single), Kept(frozenset()), Suspects()
-    last = np.array(target.starts, dtype=np.float64)
-    reason, length = "", 0
+    goals = target.goals if draws is None else None
     seeds = [int(each.generate_state(1, np.uint64)[0]) for each in np.random.SeedSequence(seed).spawn(n_chain)]
     settings = [adaptation.settings(seed=each, draws=most + 1) for each in seeds]
-    chains = Chains(target.density, last, settings, cores=cores, tune=adaptation.tune)
-    warm_up = 0
+    chains = Chains(target.density, target.starts, settings, cores=cores, tune=adaptation.tune)
+    collected = Collected(target, chains, store)
     try:
-        while length < most:
-            wanted = min(length + chunk, block * (length // block + 1), most)
-            chains.allow(min(wanted + chunk, most))  # a chunk ahead, while others are behind or the goals are looked at
-            got = chains.wait(wanted, deadline)
-            length = _absorb(target, chains, kept, stats, last, length, got, store)
-            if length > 0 and warm_up == 0:
-                warm_up = int(chains.stats(["n_steps"], 0, adaptation.tune)["n_steps"].sum())
-            if got < wanted:
-                reason = f"max_seconds={max_seconds:g} were over"
+        reason = ""
+        for length in _lengths(collected, block, most, deadline=None if max_seconds is None else begin + max_seconds):
+            if progress:
+                print(f"nuts: {n_chain} x {length} draws, {time.perf_counter() - begin:.1f} s", file=sys.stderr, flush=True)
+            if goals is not None and met(collected.draws.between(0, length), goals, collected.suspects):
                 break
-            if length % block == 0 or length == most:
-                _tell(progress, length, n_chain, begin)
-                if draws is None and met(kept.first(length), target.goals, suspects):
-                    break
+        else:
+            if collected.length[0] < most:
+                reason = f"max_seconds={max_seconds:g} were over"
     except KeyboardInterrupt:
         reason = "it was interrupted"
-        length = _absorb(target, chains, kept, stats, last, length, min(chains.finished(), most), store)
+        collected.absorb(min(chains.finished(), most))
     finally:
         chains.stop()
+    length = collected.length[0]
     if length == 0:
         raise EngineError(f"{reason} before all chains had a draw", value=max_seconds, rule="a fit needs draws of every chain",
                           fix="Give it more time, or take fewer chains.")
-    notes = _notes(target, kept.first(length), reason, length=length, wanted=draws, most=most)
+    notes = _stopped(n_chain, length, most, reason) if reason else _fell_short(collected, goals or {}, most)
     if store is not None:
         store.finish(complete=not reason, notes=notes)
-    found = {name: values.swapaxes(0, 1) for name, values in stats.first(length).items()}
-    return Sampled(
-        draws={name: values.swapaxes(0, 1) for name, values in kept.first(length).items()}, stats=found, last=last,
-        step_size=found["step_size"][:, -1],
-        gradients={"tune": warm_up, "draws": int(found["n_steps"].sum())},
-        seconds=time.perf_counter() - begin, complete=not reason, notes=notes,
-    )
+    return collected.sampled(complete=not reason, notes=notes, seconds=time.perf_counter() - begin)
+
+
+def _lengths(collected: Collected, block: int, most: int, deadline: float | None) -> Iterator[int]:
+    """Collect draws; yield how many there are after each block, until there are enough or the time is up."""
+    chains, length = collected.chains, 0
+    chunk = _chunk(block, collected.last.nbytes)
+    while length < most:
+        wanted = min(length + chunk, most)
+        chains.allow(min(wanted + chunk, most))  # a chunk ahead, while others are behind or the goals are looked at
+        length = collected.absorb(chains.wait(wanted, deadline))
+        if length < wanted:
+            return
+        if length % block == 0 or length == most:
+            yield length
 
 
 def _chunk(block: int, draw_bytes: int) -> int:
@@ -279,42 +318,15 @@ def _chunk(block: int, draw_bytes: int) -> int:
     return max(each for each in range(1, block + 1) if block % each == 0 and each <= largest)
 
 
-def _absorb(
-    target: Target, chains: Chains, kept: Kept, stats: Kept, last: Array, start: int, end: int, store: Store | None,
-) -> int:
-    """Move the draws from start to end from the chains to what is kept; return how many are kept."""
-    if end <= start:
-        return start
-    flat = chains.flat(start, end)
-    expanded = target.expand(flat.reshape(-1, flat.shape[2]))
-    chunk = {name: np.asarray(values).reshape(*flat.shape[:2], *np.shape(values)[1:]) for name, values in expanded.items()}
-    found = chains.stats(STATS, chains.tune + start, chains.tune + end)
-    statistics = {new: found[old] for old, new in STATS.items()}
-    kept.put(start, chunk)
-    stats.put(start, statistics)
-    last[:] = flat[-1]
-    if store is not None:
-        store.append(start, {name: values[start:end] for name, values in kept.first(end).items()}, statistics, last)
-    chains.drop(end)
-    return end
+def _stopped(n_chain: int, length: int, most: int, reason: str) -> tuple[str, ...]:
+    return (f"stopped early, because {reason}: {n_chain} chains with {length} of {most} draws are kept",)
 
 
-def _notes(
-    target: Target, draws: Expanded, reason: str, *, length: int, wanted: int | None, most: int,
-) -> tuple[str, ...]:
-    n_chain = len(target.starts)
-    if reason:
-        return (f"stopped early, because {reason}: {n_chain} chains with {length} of {'at most ' if wanted is None else ''}{most}"
-                " draws are kept",)
-    if wanted is not None or length < most:
+def _fell_short(collected: Collected, goals: Mapping[str, float], most: int) -> tuple[str, ...]:
+    length = collected.length[0]
+    if length < most or not goals:
         return ()
-    goals = target.goals
     short = [f"{name} has {min(bulk, tail):.0f} of {goals[name]:.0f} effective draws (R-hat {r_hat:.3f})"
-             for name, (bulk, tail, r_hat) in worst(draws, goals).items()
+             for name, (bulk, tail, r_hat) in worst(collected.draws.between(0, length), goals).items()
              if min(bulk, tail) < goals[name] or r_hat > HIGHEST_R_HAT]
-    return (f"stopped at {n_chain} x {most} draws before the goals were met: {'; '.join(short)}",) if short else ()
-
-
-def _tell(progress: bool, length: int, n_chain: int, begin: float) -> None:  # noqa: FBT001
-    if progress:
-        print(f"nuts: {n_chain} chains, {length} draws each, {time.perf_counter() - begin:.1f} s", file=sys.stderr, flush=True)
+    return (f"stopped at {most} draws a chain before the goals were met: {'; '.join(short)}",) if short else ()
