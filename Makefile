@@ -47,11 +47,11 @@ docs: $(VENV)/.docs  ## Build the documentation into build/docs; examples are ru
 	@$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs build/docs
 	@echo "documentation: build/docs/index.html"
 
-bench: $(VENV)/.bench  ## Compare speed with plain PyMC
-	@$(BIN)/python benchmarks/run.py
+bench: $(VENV)/.bench  ## Compare speed with the peers (hours; ARGS="--workloads small" for a part), and write docs/benchmarks
+	@$(BIN)/python -m benchmarks $(ARGS)
 
-bench-short: $(VENV)/.bench  ## The same on one small model
-	@$(BIN)/python benchmarks/run.py --short
+bench-short: $(VENV)/.bench  ## The same on two small tables, about a minute, printed only
+	@$(BIN)/python -m benchmarks --short
 
 examples: $(VENV)/.run  ## Run every example; each asserts a number
 	@set -e; for example in examples/*.py; do echo "== $$example"; $(BIN)/python "$$example"; done

@@ -30,7 +30,7 @@ extensions = [
 ]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "gallery/**/*.ipynb", "gallery/**/*.md5", "gallery/**/*.py", "gallery/**/*.json"]
+exclude_patterns = ["_build", "benchmarks/*.md", "gallery/**/*.ipynb", "gallery/**/*.md5", "gallery/**/*.py", "gallery/**/*.json"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
