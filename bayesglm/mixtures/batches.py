@@ -124,8 +124,13 @@ def _of_dataset(dataset: Any, columns: Sequence[str]) -> Batches:
 
     def read(rows: int) -> Iterator[Any]:
         import pyarrow
+        from pyarrow.dataset import ParquetFileFormat, ParquetFragmentScanOptions
 
-        for piece in dataset.to_batches(columns=chosen, batch_size=rows, batch_readahead=1, fragment_readahead=1):
+        # Without this a whole file is read ahead, however small the pieces.
+        parquet = isinstance(getattr(dataset, "format", None), ParquetFileFormat)
+        careful = ParquetFragmentScanOptions(use_buffered_stream=True, pre_buffer=False) if parquet else None
+        for piece in dataset.to_batches(columns=chosen, batch_size=rows, batch_readahead=1, fragment_readahead=1,
+                                        use_threads=False, fragment_scan_options=careful):
             if piece.num_rows:
                 yield pyarrow.Table.from_batches([piece])
 

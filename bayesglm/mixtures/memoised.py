@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bayesglm.mixtures.ascent import Climb, Posterior, Problem, bound_of, maximise
+from bayesglm.mixtures.ascent import Climb, Posterior, Problem, bound_of, largest_first, maximise
 from bayesglm.mixtures.component import Array
 from bayesglm.mixtures.expectation import Rows, sweep
 
@@ -30,7 +30,7 @@ def ascend_in_pieces(problem: Problem, pieces: Pieces, posterior: Posterior, lap
         ``pieces()`` reads all rows once more: the same pieces in the same order, each with what its rows add to the bound
         whatever the parameters.
     posterior : Posterior
-        Where to start. The first lap keeps it: a first piece need not hold rows of every component.
+        Where to start, with what it keeps of rows that are not here. The first lap keeps it: a first piece need not hold rows of every component.
     laps : int
         Most laps after the first.
     tolerance : float
@@ -46,14 +46,14 @@ def ascend_in_pieces(problem: Problem, pieces: Pieces, posterior: Posterior, lap
     doubts = np.array([each[1] for each in visited])
     whole = replace(problem, base=float(sum(each[2] for each in visited)))
     count = sum(each[3] for each in visited)
-    posterior, sums = _best(whole, sums)
+    posterior, sums = _best(whole, sums, posterior.kept)
     bounds = [bound_of(whole, posterior, float(doubts.sum()))]
     converged = False
     for _ in range(laps):
         before = bounds[-1]
         for place, (rows, _base) in enumerate(pieces()):
             sums[place], doubts[place] = _visit(posterior, rows)
-            posterior, sums = _best(whole, sums)
+            posterior, sums = _best(whole, sums, posterior.kept)
             bounds.append(bound_of(whole, posterior, float(doubts.sum())))
         if bounds[-1] - before < tolerance * count:
             converged = True
@@ -67,8 +67,8 @@ def _visit(posterior: Posterior, rows: Rows) -> tuple[Array, float]:
     return sums, total - float((sums * posterior.natural).sum())
 
 
-def _best(problem: Problem, sums: Array) -> tuple[Posterior, Array]:
+def _best(problem: Problem, sums: Array, kept: Array) -> tuple[Posterior, Array]:
     """Return the best parameters, largest component first, and the sums of all pieces in that order."""
     whole = sums.sum(axis=0)
-    order = np.argsort(-whole[:, 0], kind="stable")
-    return maximise(problem, whole[order]), sums[:, order]
+    order = largest_first(whole + kept)
+    return maximise(problem, whole[order], kept[order]), sums[:, order]

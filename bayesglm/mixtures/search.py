@@ -99,7 +99,7 @@ def structure(problem: Problem, points: Array, seed: int, starts: int) -> tuple[
     starts : int
         How many k-means++ starts from the limit.
     """
-    ends: dict[str, End] = {"up": _from_one} | {f"down {number + 1}": _from_limit for number in range(starts)}
+    ends: Mapping[str, End] = {"up": _from_one} | {f"down {number + 1}": _from_limit for number in range(starts)}
     searches = [Search(problem, points, np.random.default_rng([seed, place])) for place in range(len(ends))]
     with ThreadPoolExecutor(len(ends)) as pool:
         states = list(pool.map(lambda end, search: end(search), ends.values(), searches))
