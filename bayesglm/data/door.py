@@ -11,6 +11,7 @@ from bayesglm.data.faults import first_rows
 from bayesglm.data.fingerprint import fingerprint
 from bayesglm.data.frame import Frame, open_frame
 from bayesglm.data.missing import (
+    KEEP,
     Given,
     MissingPolicy,
     fill_missing,
@@ -24,6 +25,7 @@ from bayesglm.data.table import Array, Column, Finding, Table
 from bayesglm.errors import ColumnNameError, OptionError, unknown
 
 _TEXT_LEVELS = 1000
+_FILLED = ("impute", "value")
 
 
 def read_table(
@@ -46,7 +48,7 @@ def read_table(
     schema : Schema, optional
         The fit's schema, for new data: kinds, levels and fill values are then the fit's.
     missing : mapping, optional
-        Column to "refuse" (the default), "impute" (median, or most frequent level) or a value to fill in.
+        Column to "refuse" (the default), "impute" (median, or most frequent level), a value to fill in, or `KEEP`.
     weights : str, optional
         Column of counts of identical rows, for the median and the most frequent level.
     labels : collection of str
@@ -55,7 +57,7 @@ def read_table(
     Returns
     -------
     table : Table
-        Complete, finite columns of equal length, with `Table.findings` and `Table.imputed`.
+        Finite columns of equal length, complete unless what is missing is kept, with `Table.findings` and `Table.imputed`.
     schema : Schema
         Of this table, or the one that was given.
 
@@ -75,7 +77,7 @@ def read_table(
     (('a', 'b', 'c'), "`zone`: 1 row with levels the fit has not seen: 'c'")
     """
     given = _policies(missing, schema)
-    indicators = {indicator_name(name): name for name, how in given.items() if how != "refuse"}
+    indicators = {indicator_name(name): name for name, how in given.items() if how != "refuse" and how is not KEEP}
     wanted = list(dict.fromkeys(indicators.get(name, name) for name in names))
     for name in given:
         if schema is None and name not in wanted:
@@ -92,7 +94,7 @@ def _policies(missing: Given | None, schema: Schema | None) -> Given:
     if missing:
         raise OptionError("missing= was given for new data", value=dict(missing),
                           rule="missing cells of new data are filled as at the fit", fix="Leave missing= out.")
-    return {name: column.missing.how for name, column in schema.columns.items()}
+    return {name: KEEP if column.missing.how == "keep" else column.missing.how for name, column in schema.columns.items()}
 
 
 def _check_indicators(indicators: Mapping[str, str], opened: Frame, wanted: Sequence[str]) -> None:
@@ -114,7 +116,7 @@ def _read_first(opened: Frame, given: Given, weights: str | None, labels: frozen
         columns.update(_completed(each.column, each, policy, fitted=False))
         schemas[name] = describe(columns[name], each.timezone, policy, label=name in labels)
     findings = [finding for each in raw.values() for finding in (*_time_findings(each), *_text_findings(each.column))]
-    imputed = {name: each.missing.imputed for name, each in schemas.items() if each.missing.how != "refuse"}
+    imputed = {name: each.missing.imputed for name, each in schemas.items() if each.missing.how in _FILLED}
     table = Table(columns, opened.rows, tuple(findings), imputed)
     return table, Schema(schemas, opened.rows, fingerprint(table))
 
@@ -133,7 +135,7 @@ def _read_new(opened: Frame, schema: Schema) -> tuple[Table, Schema]:
             name, fitted.kind, raw.column.values, fitted.levels)
         columns.update(_completed(conformed, raw, fitted.missing, fitted=True))
         findings += [*_time_findings(raw), *outside(columns[name], fitted)]
-        if fitted.missing.how != "refuse":
+        if fitted.missing.how in _FILLED:
             imputed[name] = int(raw.missing.sum())
     return Table(columns, opened.rows, tuple(findings), imputed), schema
 
@@ -141,6 +143,8 @@ def _read_new(opened: Frame, schema: Schema) -> tuple[Table, Schema]:
 def _completed(column: Column, raw: RawColumn, policy: MissingPolicy, *, fitted: bool) -> dict[str, Column]:
     """Return the column without missing cells, and its indicator where the policy fills them."""
     missing = raw.missing
+    if policy.how == "keep":
+        return {column.name: column}
     if policy.fill is None:
         refuse_missing(column, missing, fitted=fitted)
         return {column.name: column}

@@ -30,17 +30,21 @@ class MissingPolicy:
 
     Attributes
     ----------
-    how : {"refuse", "impute", "value"}
-        Refuse them; fill in the median or the most frequent value; fill in a value given by the user.
+    how : {"refuse", "impute", "value", "keep"}
+        Refuse them; fill in the median or the most frequent value; fill in a value given by the user; keep them as missing,
+        for a model that integrates them out.
     fill : float or str, optional
         The value, once it is known: 0 and 1 for a boolean, a level for a category.
     imputed : int
         How many cells were filled at the fit.
     """
 
-    how: Literal["refuse", "impute", "value"] = "refuse"
+    how: Literal["refuse", "impute", "value", "keep"] = "refuse"
     fill: Fill | None = None
     imputed: int = 0
+
+
+KEEP = MissingPolicy("keep")
 
 
 def indicator_name(name: str) -> str:
@@ -78,7 +82,7 @@ def learn_policy(column: Column, missing: Mask, given: object, weights: Array | 
     missing : bool array, shape (row,)
         Its missing cells.
     given : object
-        What the user asked for: "refuse", "impute" or a value.
+        What the user asked for: "refuse", "impute" or a value; or `KEEP`.
     weights : array, shape (row,), optional
         How many identical rows each row stands for.
 
@@ -89,6 +93,8 @@ def learn_policy(column: Column, missing: Mask, given: object, weights: Array | 
     """
     if isinstance(given, str) and given == REFUSE:
         return MissingPolicy()
+    if given is KEEP:
+        return KEEP
     if column.kind == "time":
         raise OptionError("times cannot be imputed", column=column.name, value=given,
                           rule="missing= fills numbers, booleans and categories", fix="Drop the rows without a time.")

@@ -109,13 +109,13 @@ def _column_schema(stored: Mapping[str, Any]) -> ColumnSchema:
 
 
 def describe(column: Column, timezone: str | None, missing: MissingPolicy, *, label: bool) -> ColumnSchema:
-    """Return the schema of a complete column."""
+    """Return the schema of a column."""
     lower: float | str | None = None
     upper: float | str | None = None
     if column.kind == "time":
         lower, upper = str(column.values.min()), str(column.values.max())
     elif column.kind == "numeric" and not label:
-        lower, upper = float(column.values.min()), float(column.values.max())
+        lower, upper = float(np.nanmin(column.values)), float(np.nanmax(column.values))
     return ColumnSchema(column.kind, column.levels, lower, upper, timezone, missing)
 
 

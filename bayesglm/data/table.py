@@ -78,15 +78,18 @@ class Column:
     def labels(self) -> NDArray[Any]:
         """Return the values as readers know them: level names for a category, True and False for a boolean, integers as such.
 
+        A missing level or boolean is None, a missing number NaN.
+
         Examples
         --------
         >>> Column("build", "numeric", np.array([3.0, 4.0]), integer=True).labels().tolist()
         [3, 4]
         """
         if self.kind == "category":
-            return np.asarray(np.array(self.levels, dtype=object)[self.values])
+            return np.asarray(np.array((*self.levels, None), dtype=object)[self.values])  # a missing value has the code -1
         if self.kind == "boolean":
-            return self.values.astype(bool)
+            gone = np.isnan(self.values)
+            return np.where(gone, None, self.values.astype(bool)) if gone.any() else self.values.astype(bool)
         if self.integer and np.all(self.values == np.floor(self.values)):  # a filled median may be no integer
             return self.values.astype(np.int64)
         return self.values

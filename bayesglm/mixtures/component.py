@@ -18,14 +18,15 @@ To add a component:
 
 1. Write one file in ``bayesglm/mixtures/components/`` that ends in ``MEMBER = Component(...)``.
 2. Parameters are arrays by name whose first axis is the component; a prior has one component.
-3. Missing values are NaN in the data. Where columns are independent, write features that are 0 for them; else give ``marginal``.
+3. Missing values are NaN in the data: the predictive leaves them out. Where columns are independent, write features that are
+   0 for them; else give ``missing``.
 4. Run ``pytest tests/mixtures``: the laws run over every member.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,8 +49,12 @@ class Layout:
         Whether a column was put on the log scale.
     center, scale : array, shape (feature,)
         ``value = center + scale * number``, on the log scale where there is one.
+    missing : bool
+        Whether values may be missing.
     exposure : tuple of str
         The column that multiplies the mean of each column, "" for none; empty where the component takes no exposure.
+    exposure_unit : array, shape (feature,)
+        Mean exposure, in which data hold exposures; 1 without exposure, empty where the component takes none.
     """
 
     names: tuple[str, ...]
@@ -57,7 +62,9 @@ class Layout:
     log: NDArray[np.bool_]
     center: Array
     scale: Array
+    missing: bool = False
     exposure: tuple[str, ...] = ()
+    exposure_unit: Array = field(default_factory=lambda: np.empty(0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +113,8 @@ class Latent:
 class Component:
     """What a component says of some columns, as a record of functions.
 
-    Data are an array of shape (row, column); where ``exposed``, the exposures stand behind the columns, (row, 2 column).
+    Data are an array of shape (row, column), NaN where a value is missing; where ``exposed``, the exposures stand behind the
+    columns, (row, 2 column), in units of their mean.
 
     Attributes
     ----------
@@ -141,24 +149,25 @@ class Component:
     predictive : callable
         ``predictive(params, data)`` gives the log posterior predictive density, shape (row, component).
     simulate : callable
-        ``simulate(params, labels, exposure, rng)`` draws one row from the posterior predictive of each component named in
-        labels, shape (row, column); exposure has shape (row, column) or (1, column), and is 1 for those that take none.
+        ``simulate(params, labels, exposure, rng)`` draws one row of data from the posterior predictive of each component
+        named in labels; exposure has shape (row, column), or (1, 1) where it is 1 throughout.
     draw : callable
         ``draw(params, layout, size, rng)`` gives posterior draws in the units of the columns (logs where there is a log).
     describe : callable
-        ``describe(params, layout)`` gives the columns of the component table, in original units.
+        ``describe(params, layout)`` gives the columns of the component table, in original units: ``x_mean`` and ``x_sd`` for
+        a number, ``x=level`` for the levels of a category, and what else there is to say.
     parameters : callable
         ``parameters(size, levels, components)`` gives how many free parameters ``components`` components have together.
     source : str
         Where the mathematics stands.
     exposed : bool
-        Whether its columns may have an exposure.
+        Whether its columns may have an exposure, 1 where none is given.
     shared : bool
         Whether components share parameters, so that one component's part of the bound depends on the others.
     latent : Latent, optional
         Takes the place of ``features`` where every row has variables that nobody observed.
-    marginal : Latent, optional
-        Takes the place of ``features`` where values are missing; None where features are 0 for them.
+    missing : Component, optional
+        The component for columns with missing values; None where this one is.
     """
 
     name: str
@@ -183,7 +192,18 @@ class Component:
     exposed: bool = False
     shared: bool = False
     latent: Latent | None = None
-    marginal: Latent | None = None
+    missing: Component | None = None
+
+
+def filled(data: Array) -> Array:
+    """Return data with the mean of the column in place of missing values, for distances.
+
+    Examples
+    --------
+    >>> filled(np.array([[1.0], [np.nan], [3.0]])).ravel().tolist()
+    [1.0, 2.0, 3.0]
+    """
+    return np.asarray(np.where(np.isnan(data), np.nanmean(data, axis=0), data))
 
 
 def describe_numbers(mean: Array, variance: Array, layout: Layout) -> Mapping[str, Array]:

@@ -14,9 +14,10 @@ from bayesglm.data.table import Table
 from bayesglm.errors import DuplicateColumnError, OptionError, unknown
 from bayesglm.mixtures.ascent import Problem
 from bayesglm.mixtures.batches import Batches, batches_of, piece_rows, survey
-from bayesglm.mixtures.columns import Part, components_of, parts_of
+from bayesglm.mixtures.columns import MISSING, Part, columns_of, components_of, exposure_of, parts_of, read_rows
 from bayesglm.mixtures.expectation import Rows
 from bayesglm.mixtures.fit import MixtureFit
+from bayesglm.mixtures.identity import first_identity
 from bayesglm.mixtures.learning import SAMPLE, Source, learn, source_of
 from bayesglm.mixtures.search import SUBSAMPLE
 from bayesglm.mixtures.weights import WEIGHTS, Weights
@@ -37,7 +38,7 @@ class Mixture:
     columns : sequence of str
         The columns to describe.
     data : data frame, path, pyarrow Dataset, Polars LazyFrame or list of data frames
-        pandas, Polars, PyArrow, or anything narwhals reads; every value must be there. A path (Parquet, CSV, Feather, ORC; a
+        pandas, Polars, PyArrow, or anything narwhals reads. A path (Parquet, CSV, Feather, ORC; a
         file or a folder), a dataset, a lazy frame and a list are read piece by piece, in memory that does not grow with the
         rows: scales and priors then come from a sample of 32,768 rows, always the same.
     max_components : int
@@ -45,11 +46,17 @@ class Mixture:
     transform : mapping, optional
         Column to ``"log"``: Gaussian on the log scale.
     component : str or mapping
-        What describes the numeric columns (``"gaussian"``, ``"diagonal_gaussian"``, ``"poisson"``), or column to that.
+        What describes the numeric columns (``"gaussian"``, ``"student_t"``, ``"negative_binomial"``; a wrong name lists
+        all), or column to that.
     weights : {"dirichlet_process", "dirichlet"}
         Stick-breaking weights, or a sparse finite Dirichlet.
     concentration : float
         Of the weights' prior; the larger, the more components before seeing data.
+    exposure : str or mapping, optional
+        What multiplies the mean of counts: a column for all of them, or column of counts to column.
+    missing : {"refuse", "marginalise"}
+        Whether missing values are an error, or integrated out: a row then says what its other values say, given that what is
+        missing does not depend on the missing value.
 
     Raises
     ------
@@ -82,6 +89,8 @@ class Mixture:
         component: str | Mapping[str, str] = "gaussian",
         weights: str = "dirichlet_process",
         concentration: float = 1.0,
+        exposure: str | Mapping[str, str] | None = None,
+        missing: str = "refuse",
     ) -> None:
         names = _checked_names(columns)
         _check_limit(max_components)
@@ -90,19 +99,24 @@ class Mixture:
         if not 0 < concentration < np.inf:
             raise OptionError(f"concentration={concentration!r}", value=concentration, rule="it is a number above 0",
                               fix="Leave it out for 1.")
-        batches = batches_of(data, names)
-        surveyed = None if batches is None else survey(batches, names, SAMPLE, seed=0)
-        table, schema = read_table(data if surveyed is None else surveyed.sample, names)
+        if missing not in MISSING:
+            raise unknown("treatment of missing values", missing, MISSING)
+        read = columns_of(names, exposure)
+        batches = batches_of(data, read)
+        surveyed = None if batches is None else survey(batches, read, SAMPLE, seed=0)
+        table, schema = read_rows(data if surveyed is None else surveyed.sample, read)
         if table.rows < 2:
             raise OptionError("the table has one row", value=1, rule="a mixture needs at least two rows", fix="Add rows.")
-        parts = parts_of(names, table, components_of(names, table, component), transform or {})
+        components = components_of(names, table, component)
+        parts = parts_of(names, table, components, transform or {}, exposure_of(exposure, components),
+                         missing=missing == "marginalise")
         width = 1 + sum(part.width for part in parts)
         _check_size(width, table)
         if batches is None or surveyed is None:
             source = source_of(table, width, piece_rows(width))
         else:
             schema = surveyed.complete(schema)
-            source = Source(table, surveyed.rows, _tables(batches, names, schema, piece_rows(width)))
+            source = Source(table, surveyed.rows, _tables(batches, read, schema, piece_rows(width)))
         made = {"source": source, "schema": schema, "parts": parts, "prior": WEIGHTS[weights],
                 "concentration": float(concentration), "max_components": int(max_components)}
         for name, value in made.items():
@@ -132,7 +146,8 @@ class Mixture:
         priors = self._priors()
         found = learn(priors, self.parts, self.source, check_seed(seed), _checked_starts(starts))
         table = self.table if self.source.tables is None else None
-        return MixtureFit(self.schema, self.parts, self.prior, found, seed, table, priors)
+        return MixtureFit(self.schema, self.parts, self.prior, found, seed, priors,
+                          first_identity(found.climb.posterior.size), table)
 
     def _priors(self) -> Problem:
         blocks = tuple(part.block(part.numbers(self.table)) for part in self.parts)

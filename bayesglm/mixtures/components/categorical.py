@@ -13,8 +13,8 @@ from bayesglm.mixtures.component import Array, Component, Drawn, Layout, Params
 
 
 def _check(name: str, values: Array) -> None:
-    if np.ptp(values) == 0:
-        raise OptionError("the column has one level", column=name, value=float(values[0]),
+    if np.nanmax(values) == np.nanmin(values):
+        raise OptionError("the column has one level", column=name, value=float(np.nanmax(values)),
                           rule="a categorical component needs at least two", fix=f"Leave {name!r} out of the columns.")
 
 
@@ -39,7 +39,10 @@ def _shares(params: Params) -> Array:
 
 
 def _predictive(params: Params, data: Array) -> Array:
-    return np.asarray(np.log(_shares(params)).T[data[:, 0].astype(np.intp)])
+    held = ~np.isnan(data[:, 0])
+    found = np.zeros((len(data), len(params["alpha"])))
+    found[held] = np.log(_shares(params)).T[data[held, 0].astype(np.intp)]
+    return found
 
 
 def _simulate(params: Params, labels: NDArray[np.intp], exposure: Array,  # noqa: ARG001 - the contract's

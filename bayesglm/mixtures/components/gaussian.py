@@ -6,6 +6,7 @@ Lambda ~ Wishart(psi^-1, nu),   mu | Lambda ~ Normal(mean, (kappa Lambda)^-1),  
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,8 @@ from scipy.special import digamma, gammaln
 
 from bayesglm.data.faults import raise_where
 from bayesglm.errors import ColumnTypeError, OptionError
-from bayesglm.mixtures.component import Array, Component, Drawn, Layout, Params, describe_numbers
+from bayesglm.mixtures.component import Array, Component, Drawn, Latent, Layout, Params, describe_numbers, filled
+from bayesglm.mixtures.gaps import complete, completed_sums, distance, patterns, upper
 
 WITHIN = 0.1  # prior variance within a component, in variances of the column
 KAPPA = 0.05  # prior rows behind the mean: components spread about as far as the column does
@@ -24,32 +26,38 @@ def check_spread(name: str, values: Array) -> None:
     """Raise where a column has no spread, or numbers whose squares float64 cannot hold."""
     raise_where(np.abs(values) > _LARGEST, ColumnTypeError, "{} numbers beyond 1e150", column=name, values=values,
                 rule="squares must be finite", fix="Count in larger units or give transform={...: 'log'}.")
-    if np.ptp(values) <= 1e-12 * np.abs(values).max():
-        raise OptionError("the column is constant", column=name, value=float(values[0]),
+    if np.nanmax(values) - np.nanmin(values) <= 1e-12 * np.nanmax(np.abs(values)):
+        raise OptionError("the column is constant", column=name, value=float(np.nanmax(values)),
                           rule="a Gaussian needs a column that varies", fix=f"Leave {name!r} out of the columns.")
 
 
-def _prior(data: Array, levels: int) -> Params:  # noqa: ARG001 - the contract's
+def wishart_prior(data: Array, levels: int) -> Params:  # noqa: ARG001 - the contract's
+    """Return a normal-Wishart prior as wide as the columns."""
     size = data.shape[1]
-    return {"mean": data.mean(axis=0)[None], "kappa": np.array([KAPPA]), "nu": np.array([size + 2.0]),
-            "psi": WITHIN * np.diag(data.var(axis=0))[None]}
+    return {"mean": np.nanmean(data, axis=0)[None], "kappa": np.array([KAPPA]), "nu": np.array([size + 2.0]),
+            "psi": WITHIN * np.diag(np.nanvar(data, axis=0))[None]}
 
 
-def _features(data: Array, levels: int) -> Array:  # noqa: ARG001 - the contract's
-    i, j = np.triu_indices(data.shape[1])
-    return np.hstack([data, data[:, i] * data[:, j]])
+def products(data: Array, levels: int) -> Array:  # noqa: ARG001 - the contract's
+    """Return values and the products of pairs."""
+    return np.hstack([data, upper(data)])
 
 
-def _update(prior: Params, counts: Array, sums: Array) -> Params:
+def posterior_of(prior: Params, counts: Array, sums: Array) -> tuple[Array, Array, Array]:
+    """Return means, kappa and scatter about the mean, prior included, for sums of `products`."""
     size = prior["mean"].shape[1]
     square = np.zeros((len(counts), size, size))
     i, j = np.triu_indices(size)
-    square[:, i, j] = square[:, j, i] = sums[:, size:]
+    square[:, i, j] = square[:, j, i] = sums[:, size:size + len(i)]
     m0, k0 = prior["mean"], prior["kappa"]
     kappa = k0 + counts
-    mean = (k0 * m0 + sums[:, :size]) / kappa[:, None]
-    psi = prior["psi"] + k0 * _outer(m0) + square - kappa[:, None, None] * _outer(mean)
-    return {"mean": mean, "kappa": kappa, "nu": prior["nu"] + counts, "psi": psi}
+    mean = (k0[:, None] * m0 + sums[:, :size]) / kappa[:, None]
+    return mean, kappa, k0[:, None, None] * _outer(m0) + square - kappa[:, None, None] * _outer(mean)
+
+
+def _update(prior: Params, counts: Array, sums: Array) -> Params:
+    mean, kappa, scatter = posterior_of(prior, counts, sums)
+    return {"mean": mean, "kappa": kappa, "nu": prior["nu"] + counts, "psi": prior["psi"] + scatter}
 
 
 def _outer(x: Array) -> Array:
@@ -57,40 +65,84 @@ def _outer(x: Array) -> Array:
 
 
 def _log_det(psi: Array) -> Array:
-    return np.asarray(2 * np.log(np.diagonal(np.linalg.cholesky(psi), axis1=1, axis2=2)).sum(axis=1))
+    return np.asarray(2 * np.log(np.diagonal(np.linalg.cholesky(psi), axis1=-2, axis2=-1)).sum(axis=-1))
 
 
-def _expected_log_det(params: Params) -> Array:
-    size = params["mean"].shape[1]
-    halves = (params["nu"][:, None] - np.arange(size)) / 2
-    return np.asarray(digamma(halves).sum(axis=1) + size * np.log(2) - _log_det(params["psi"]))
+def expected_log_det(params: Params) -> Array:
+    """Return E[log |Lambda|]."""
+    size = params["mean"].shape[-1]
+    halves = (params["nu"][..., None] - np.arange(size)) / 2
+    return np.asarray(digamma(halves).sum(axis=-1) + size * np.log(2) - _log_det(params["psi"]))
 
 
-def _natural(params: Params) -> tuple[Array, Array]:
+def natural(params: Params) -> tuple[Array, Array]:
+    """Return expected natural parameters of `products`."""
     mean, size = params["mean"], params["mean"].shape[1]
     precision = params["nu"][:, None, None] * np.linalg.inv(params["psi"])
     linear = np.einsum("kij,kj->ki", precision, mean)
-    constant = 0.5 * (_expected_log_det(params) - size * np.log(2 * np.pi) - size / params["kappa"] - (mean * linear).sum(axis=1))
+    constant = 0.5 * (expected_log_det(params) - size * np.log(2 * np.pi) - size / params["kappa"] - (mean * linear).sum(axis=1))
     i, j = np.triu_indices(size)
     return constant, np.hstack([linear, precision[:, i, j] * np.where(i == j, -0.5, -1.0)])
 
 
 def _log_normaliser(nu: Array, psi: Array) -> Array:
-    size = psi.shape[1]
-    gammas = size * (size - 1) / 4 * np.log(np.pi) + gammaln((nu[:, None] - np.arange(size)) / 2).sum(axis=1)
+    size = psi.shape[-1]
+    gammas = size * (size - 1) / 4 * np.log(np.pi) + gammaln((nu[..., None] - np.arange(size)) / 2).sum(axis=-1)
     return np.asarray(nu / 2 * _log_det(psi) - nu * size / 2 * np.log(2) - gammas)
 
 
-def _divergence(prior: Params, params: Params) -> Array:
-    size, inverse = params["mean"].shape[1], np.linalg.inv(params["psi"])
+def divergences(prior: Params, params: Params) -> tuple[Array, Array]:
+    """Return the divergence of the means given the precisions, and that of the precisions, any axes in front."""
+    size, inverse = params["mean"].shape[-1], np.linalg.inv(params["psi"])
     k0, kappa, nu0, nu = prior["kappa"], params["kappa"], prior["nu"], params["nu"]
     away = params["mean"] - prior["mean"]
-    distance = np.einsum("ki,kij,kj->k", away, inverse, away)
-    of_mean = 0.5 * (size * (k0 / kappa - 1 + np.log(kappa / k0)) + k0 * nu * distance)
-    trace = np.einsum("kij,kji->k", np.broadcast_to(prior["psi"], inverse.shape), inverse)
+    square = np.einsum("...i,...ij,...j->...", away, inverse, away)
+    of_mean = 0.5 * (size * (k0 / kappa - 1 + np.log(kappa / k0)) + k0 * nu * square)
+    trace = np.einsum("...ij,...ji->...", np.broadcast_to(prior["psi"], inverse.shape), inverse)
     of_precision = (_log_normaliser(nu, params["psi"]) - _log_normaliser(nu0, prior["psi"])
-                    + (nu - nu0) / 2 * _expected_log_det(params) - nu * size / 2 + nu / 2 * trace)
+                    + (nu - nu0) / 2 * expected_log_det(params) - nu * size / 2 + nu / 2 * trace)
+    return of_mean, of_precision
+
+
+def _divergence(prior: Params, params: Params) -> Array:
+    of_mean, of_precision = divergences(prior, params)
     return np.asarray(of_mean + of_precision)
+
+
+def _completions(params: Params | None, data: Array) -> tuple[Array, Array]:
+    """Return means and expected precisions by which rows are completed; standard normal as a start."""
+    if params is None:
+        return np.zeros(data.shape[1]), np.eye(data.shape[1])
+    return params["mean"], params["nu"][:, None, None] * np.linalg.inv(params["psi"])
+
+
+def _missing_expected_log(params: Params, data: Array) -> Array:
+    size = data.shape[1]
+    mean, precision = _completions(params, data)
+    constant = 0.5 * (expected_log_det(params) - size / params["kappa"])
+    found = np.empty((len(mean), len(data)))
+    for rows, held in patterns(data):
+        done = complete(mean, precision, held)
+        level = constant - 0.5 * (held.sum() * np.log(2 * np.pi) + done.log_det)
+        found[:, rows] = level[:, None] - 0.5 * distance(data[np.ix_(rows, held)], mean[:, held], done.precision)
+    return found
+
+
+def _missing_expected_sums(params: Params | None, data: Array, responsibilities: Array) -> Array:
+    size, (i, j) = data.shape[1], np.triu_indices(data.shape[1])
+    mean, precision = _completions(params, data)
+    found = np.zeros((len(responsibilities), size + len(i) + 1))
+    for rows, held in patterns(data):
+        done, weight = complete(mean, precision, held), responsibilities[:, rows]
+        count, first, second = completed_sums(done, data[np.ix_(rows, held)], weight, weight.sum(axis=1))
+        entropy = 0.5 * (size - held.sum()) * (1 + np.log(2 * np.pi)) - 0.5 * done.log_det
+        found += np.hstack([first, second[:, i, j], (count * entropy)[:, None]])
+    return found
+
+
+def _missing_natural(params: Params) -> tuple[Array, Array]:
+    constant, found = natural(params)
+    return constant, np.hstack([found, np.ones((len(found), 1))])
 
 
 def _scale_root(params: Params) -> tuple[Array, Array]:
@@ -100,31 +152,45 @@ def _scale_root(params: Params) -> tuple[Array, Array]:
     return df, np.linalg.cholesky(scale)
 
 
-def _predictive(params: Params, data: Array) -> Array:
+def predictive(params: Params, data: Array) -> Array:
+    """Return the log density of a multivariate Student-t, over the columns that a row has."""
     df, root = _scale_root(params)
-    size, found = data.shape[1], np.empty((len(data), len(df)))
-    for k, (nu, chol) in enumerate(zip(df, root, strict=True)):
-        white = np.linalg.solve(chol, (data - params["mean"][k]).T)
-        constant = gammaln((nu + size) / 2) - gammaln(nu / 2) - size / 2 * np.log(nu * np.pi) - np.log(np.diag(chol)).sum()
-        found[:, k] = constant - (nu + size) / 2 * np.log1p((white**2).sum(axis=0) / nu)
+    found = np.empty((len(data), len(df)))
+    for rows, held in patterns(data):
+        size, part = int(held.sum()), data[np.ix_(rows, held)]
+        for k, nu in enumerate(df):
+            chol = root[k] if held.all() else np.linalg.cholesky((root[k] @ root[k].T)[np.ix_(held, held)])
+            white = np.linalg.solve(chol, (part - params["mean"][k, held]).T)
+            constant = gammaln((nu + size) / 2) - gammaln(nu / 2) - size / 2 * np.log(nu * np.pi) - np.log(np.diag(chol)).sum()
+            found[rows, k] = constant - (nu + size) / 2 * np.log1p((white**2).sum(axis=0) / nu)
     return found
 
 
-def _simulate(params: Params, labels: NDArray[np.intp], exposure: Array,  # noqa: ARG001 - the contract's
+def simulate(params: Params, labels: NDArray[np.intp], exposure: Array,  # noqa: ARG001 - the contract's
               rng: np.random.Generator) -> Array:
+    """Draw rows from multivariate Student-t."""
     df, root = _scale_root(params)
     normal = rng.standard_normal((len(labels), params["mean"].shape[1]))
     stretch = np.sqrt(df[labels] / rng.chisquare(df[labels]))
     return np.asarray(params["mean"][labels] + stretch[:, None] * np.einsum("nij,nj->ni", root[labels], normal))
 
 
-def _draw(params: Params, layout: Layout, size: int, rng: np.random.Generator) -> tuple[Drawn, ...]:
-    """Draw precisions by Bartlett's decomposition, then means."""
-    count, d = params["mean"].shape
+def draw_roots(nu: Array, psi: Array, size: int, rng: np.random.Generator) -> Array:
+    """Draw roots of inverse Wishart matrices by Bartlett's decomposition, shape (draw, component, column, column)."""
+    count, d = psi.shape[:2]
     lower = np.tril(rng.standard_normal((size, count, d, d)), -1)
-    lower[..., range(d), range(d)] = np.sqrt(rng.chisquare(params["nu"][:, None] - np.arange(d), (size, count, d)))
+    lower[..., range(d), range(d)] = np.sqrt(rng.chisquare(nu[:, None] - np.arange(d), (size, count, d)))
     # With W = psi^-1 = U U', U = inv(chol)', Lambda = U A A' U'; its inverse's root is chol inv(A)'.
-    root = np.linalg.cholesky(params["psi"]) @ np.linalg.inv(lower).swapaxes(-1, -2)
+    return np.asarray(np.linalg.cholesky(psi) @ np.linalg.inv(lower).swapaxes(-1, -2))
+
+
+def _draw(params: Params, layout: Layout, size: int, rng: np.random.Generator) -> tuple[Drawn, ...]:
+    return draws_given(params, draw_roots(params["nu"], params["psi"], size, rng), layout, rng)
+
+
+def draws_given(params: Params, root: Array, layout: Layout, rng: np.random.Generator) -> tuple[Drawn, ...]:
+    """Draw means given roots of covariances; both in the units of the columns."""
+    size, (count, d) = len(root), params["mean"].shape
     noise = (root @ rng.standard_normal((size, count, d, 1)))[..., 0]
     mean = params["mean"] + noise / np.sqrt(params["kappa"])[:, None]
     covariance = root @ root.swapaxes(-1, -2) * np.outer(layout.scale, layout.scale)
@@ -133,17 +199,31 @@ def _draw(params: Params, layout: Layout, size: int, rng: np.random.Generator) -
             Drawn("covariance", {"feature": names, "feature_other": names}, covariance))
 
 
-def _describe(params: Params, layout: Layout) -> Mapping[str, Array]:
+def describe(params: Params, layout: Layout) -> Mapping[str, Array]:
+    """Return means and sds at the expected covariance."""
     size = params["mean"].shape[1]
     variance = np.diagonal(params["psi"], axis1=1, axis2=2) / (params["nu"] - size - 1)[:, None]
     return describe_numbers(params["mean"], variance, layout)
 
 
-MEMBER = Component(
+_WHOLE = Component(
     name="gaussian", label="Gaussian with full covariance", kinds=("numeric",), joint=True, scaled=True,
-    check=check_spread, prior=_prior, coordinates=lambda data, levels: data, features=_features,
-    base=lambda data: np.zeros(len(data)), update=_update, natural=_natural, divergence=_divergence,
-    predictive=_predictive, simulate=_simulate, draw=_draw, describe=_describe,
+    check=check_spread, prior=wishart_prior, coordinates=lambda data, levels: filled(data), features=products,
+    base=lambda data: np.zeros(len(data)), update=_update, natural=natural, divergence=_divergence,
+    predictive=predictive, simulate=simulate, draw=_draw, describe=describe,
     parameters=lambda size, levels, components: components * (size + size * (size + 1) // 2),
     source="Bishop (2006), Pattern Recognition and Machine Learning, section 10.2",
 )
+
+
+def with_missing(whole: Component) -> Component:
+    """Return the component for columns with missing values, which are integrated out."""
+    latent = Latent(width=lambda size: size + size * (size + 1) // 2 + 1, expected_log=_missing_expected_log,
+                    expected_sums=_missing_expected_sums)
+    return replace(
+        whole, name=f"{whole.name}_with_missing", label=f"{whole.label}, missing values integrated out",
+        features=lambda data, levels: np.empty((len(data), 0)), natural=_missing_natural, latent=latent,
+        source="Ghahramani and Jordan (1994), Advances in Neural Information Processing Systems 6, 120-127")
+
+
+MEMBER = replace(_WHOLE, missing=with_missing(_WHOLE))

@@ -1,6 +1,6 @@
 """Poisson counts with gamma priors.
 
-rate_j ~ Gamma(shape_j, per_j), x_j ~ Poisson(rate_j); the predictive is negative binomial.
+rate_j ~ Gamma(shape_j, per_j), x_j ~ Poisson(exposure_j rate_j); the predictive is negative binomial.
 """
 
 from __future__ import annotations
@@ -16,26 +16,71 @@ from bayesglm.errors import ColumnTypeError, OptionError
 from bayesglm.mixtures.component import Array, Component, Drawn, Layout, Params
 
 
-def _check(name: str, values: Array) -> None:
-    raise_where((values < 0) | (values != np.floor(values)), ColumnTypeError, "{} values that are no counts", column=name,
-                values=values, rule="a poisson component needs whole numbers >= 0",
+def check_counts(name: str, values: Array) -> None:
+    """Raise where values are no counts, or are 0 in every row."""
+    raise_where((values < 0) | (values != np.floor(values)) & ~np.isnan(values), ColumnTypeError, "{} values that are no counts",
+                column=name, values=values, rule="a component of counts needs whole numbers >= 0",
                 fix="Correct the rows, or describe the column by 'gaussian'.")
-    if not values.any():
+    if not np.nansum(values) > 0:
         raise OptionError("the column is 0 in every row", column=name, value=0.0,
-                          rule="a poisson component needs a column that varies", fix=f"Leave {name!r} out of the columns.")
+                          rule="a component of counts needs a column that varies", fix=f"Leave {name!r} out of the columns.")
+
+
+def counts_and_exposure(data: Array) -> tuple[Array, Array]:
+    """Return counts and exposures, both 0 where a count is missing: such a cell adds nothing to any sum."""
+    size = data.shape[1] // 2
+    held = ~np.isnan(data[:, :size])
+    return np.where(held, data[:, :size], 0.0), np.where(held, data[:, size:], 0.0)
+
+
+def mean_rate(data: Array) -> Array:
+    """Return total counts over total exposure, shape (1, column)."""
+    counts, exposure = counts_and_exposure(data)
+    return np.asarray((counts.sum(axis=0) / exposure.sum(axis=0))[None])
+
+
+def root_rates(data: Array) -> Array:
+    """Return 2 sqrt(rate), whose spread hardly depends on the rate; the mean rate where a count is missing."""
+    counts, exposure = counts_and_exposure(data)
+    unseen = exposure == 0
+    return np.asarray(2 * np.sqrt(np.where(unseen, mean_rate(data), counts / np.where(unseen, 1.0, exposure))))
+
+
+def base_counts(data: Array) -> Array:
+    """Return what counts and exposures add to a log probability whatever the rate."""
+    counts, exposure = counts_and_exposure(data)
+    return np.asarray((counts * np.log(np.where(exposure > 0, exposure, 1.0)) - gammaln(counts + 1)).sum(axis=1))
+
+
+def with_exposure(counts: Array, exposure: Array) -> Array:
+    """Return data of counts and their exposures."""
+    return np.hstack([counts.astype(np.float64), np.broadcast_to(exposure, counts.shape)])
+
+
+def describe_counts(layout: Layout, column: int, mean: Array, variance: Array) -> Mapping[str, Array]:
+    """Return mean and sd of a count at the mean exposure, and the mean over exposure 1 where there is one."""
+    name, exposure = layout.names[column], layout.exposure[column]
+    rate = {f"{name}_per_{exposure}": mean / layout.exposure_unit[column]} if exposure else {}
+    return {f"{name}_mean": mean, f"{name}_sd": np.sqrt(variance), **rate}
 
 
 def _prior(data: Array, levels: int) -> Params:  # noqa: ARG001 - the contract's
-    mean = data.mean(axis=0)[None]
+    mean = mean_rate(data)
     return {"shape": np.ones_like(mean), "per": 1 / mean}
 
 
-def _update(prior: Params, counts: Array, sums: Array) -> Params:
-    return {"shape": prior["shape"] + sums, "per": prior["per"] + counts[:, None]}
+def _features(data: Array, levels: int) -> Array:  # noqa: ARG001 - the contract's
+    return np.hstack(counts_and_exposure(data))
+
+
+def _update(prior: Params, counts: Array, sums: Array) -> Params:  # noqa: ARG001 - missing counts have no exposure
+    size = prior["shape"].shape[1]
+    return {"shape": prior["shape"] + sums[:, :size], "per": prior["per"] + sums[:, size:]}
 
 
 def _natural(params: Params) -> tuple[Array, Array]:
-    return -(params["shape"] / params["per"]).sum(axis=1), digamma(params["shape"]) - np.log(params["per"])
+    shape, per = params["shape"], params["per"]
+    return np.zeros(len(shape)), np.hstack([digamma(shape) - np.log(per), -shape / per])
 
 
 def _divergence(prior: Params, params: Params) -> Array:
@@ -45,34 +90,36 @@ def _divergence(prior: Params, params: Params) -> Array:
 
 
 def _predictive(params: Params, data: Array) -> Array:
-    shape, per, x = params["shape"][None], params["per"][None], data[:, None, :]
-    each = gammaln(x + shape) - gammaln(shape) - gammaln(x + 1) - shape * np.log1p(1 / per) - x * np.log1p(per)
+    counts, exposure = counts_and_exposure(data)
+    x, e = counts[:, None, :], exposure[:, None, :]
+    shape, per = params["shape"][None], params["per"][None]
+    log_e = np.log(np.where(e > 0, e, 1.0))
+    each = gammaln(x + shape) - gammaln(shape) - gammaln(x + 1) - shape * np.log1p(e / per) + x * (log_e - np.log(per + e))
     return np.asarray(each.sum(axis=2))
 
 
-def _simulate(params: Params, labels: NDArray[np.intp], exposure: Array,
-              rng: np.random.Generator) -> Array:
-    return rng.poisson(exposure * rng.gamma(params["shape"][labels]) / params["per"][labels]).astype(np.float64)
+def _simulate(params: Params, labels: NDArray[np.intp], exposure: Array, rng: np.random.Generator) -> Array:
+    rate = rng.gamma(params["shape"][labels]) / params["per"][labels]
+    return with_exposure(rng.poisson(exposure * rate), exposure)
 
 
 def _draw(params: Params, layout: Layout, size: int, rng: np.random.Generator) -> tuple[Drawn, ...]:
     rates = rng.gamma(params["shape"], size=(size, *params["shape"].shape)) / params["per"]
-    return (Drawn("rate", {"count_feature": layout.names}, rates),)
+    return (Drawn("rate", {"count_feature": layout.names}, rates / layout.exposure_unit),)
 
 
 def _describe(params: Params, layout: Layout) -> Mapping[str, Array]:
     shown: dict[str, Array] = {}
     rate = params["shape"] / params["per"]
-    for j, name in enumerate(layout.names):
-        shown |= {f"{name}_mean": rate[:, j], f"{name}_sd": np.sqrt(rate[:, j])}
+    for j in range(len(layout.names)):
+        shown |= describe_counts(layout, j, rate[:, j], rate[:, j])
     return shown
 
 
 MEMBER = Component(
-    name="poisson", label="Poisson counts", kinds=("numeric",), joint=True, scaled=False, check=_check, prior=_prior,
-    coordinates=lambda data, levels: 2 * np.sqrt(data), features=lambda data, levels: data,
-    base=lambda data: -gammaln(data + 1).sum(axis=1), update=_update, natural=_natural, divergence=_divergence,
-    predictive=_predictive, simulate=_simulate, draw=_draw, describe=_describe,
-    parameters=lambda size, levels, components: components * (size),
-    source="Gelman et al. (2013), Bayesian Data Analysis, section 2.6",
+    name="poisson", label="Poisson counts", kinds=("numeric",), joint=True, scaled=False, check=check_counts, prior=_prior,
+    coordinates=lambda data, levels: root_rates(data), features=_features, base=base_counts, update=_update, natural=_natural,
+    divergence=_divergence, predictive=_predictive, simulate=_simulate, draw=_draw, describe=_describe,
+    parameters=lambda size, levels, components: components * size,
+    source="Gelman et al. (2013), Bayesian Data Analysis, section 2.6", exposed=True,
 )
