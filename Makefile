@@ -50,7 +50,7 @@ docs: $(VENV)/.docs  ## Build the documentation into build/docs; examples are ru
 bench: $(VENV)/.bench  ## Compare speed with the peers (hours; ARGS="--workloads small" for a part), and write docs/benchmarks
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-bench-short: $(VENV)/.bench  ## The same on two small tables, about a minute, printed only
+bench-short: $(VENV)/.bench  ## The same on one small table, about a minute, printed only
 	@$(BIN)/python -m benchmarks --short
 
 examples: $(VENV)/.run  ## Run every example; each asserts a number

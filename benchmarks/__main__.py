@@ -1,7 +1,7 @@
 """Speed of this package beside its peers, in one run.
 
     python -m benchmarks                                    # everything: hours
-    python -m benchmarks --short                            # a minute: two small tables
+    python -m benchmarks --short                            # a minute: one small table
     python -m benchmarks --workloads "telemetry-nb-*" --peers "nutpie:*" --repeats 1 --budget 120
     python -m benchmarks --table                            # the table and the plot from what has been run
 
@@ -35,8 +35,8 @@ def arguments(words: list[str]) -> argparse.Namespace:
                         help="by name, pattern or capacity (best, default, approximation, point); none leaves them out")
     parser.add_argument("--repeats", type=int, default=3, help="seeds of each")
     parser.add_argument("--budget", type=float, default=600.0, metavar="SECONDS", help="of one process")
-    parser.add_argument("--threads", nargs="+", default=["1", "all"], help="threads of the linear algebra to try; the best counts")
-    parser.add_argument("--short", action="store_true", help="two small tables, our default engine and one peer, once each")
+    parser.add_argument("--threads", nargs="+", default=["1", "all"], help="threads of the linear algebra; the best counts")
+    parser.add_argument("--short", action="store_true", help="a small table, our default engine and one peer")
     parser.add_argument("--table", action="store_true", help="write docs/benchmarks from all runs, and run nothing")
     parser.add_argument("--grouped", action="store_true", help="the table of many rows that are few cells, and nothing else")
     parser.add_argument("--rows", type=int, nargs="+", default=list(grouped.ROWS), help="rows of that table")

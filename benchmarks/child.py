@@ -16,18 +16,18 @@ from typing import Any
 import numpy as np
 
 from benchmarks.contenders import contender
-from benchmarks.measure import Outcome, converged, gradients_on_standard_normal, load, peak_mib, quality
+from benchmarks.measure import Outcome, converged, cpu_seconds, gradients_on_standard_normal, load, peak_mib, quality
 from benchmarks.task import Task
 
 DONE, RESULT = "benchmark: summary stands", "benchmark: result "
 
 
-def record(task: Task, outcome: Outcome, peak: float, before: float) -> dict[str, Any]:
+def record(task: Task, outcome: Outcome, cost: Mapping[str, float], before: float) -> dict[str, Any]:
     """Return everything that is kept of a run."""
     found = quality(outcome.draws) if outcome.draws else {}
     return {
         "compile": outcome.compile, "sample": outcome.sample, "dimension": outcome.dimension, "notes": outcome.notes,
-        "settings": dict(outcome.settings), "course": list(outcome.course), "peak_mib": peak, "load": [before, load()],
+        "settings": dict(outcome.settings), "course": list(outcome.course), **cost, "load": [before, load()],
         "converged": converged(found), **found, **gradients(task, outcome),
     }
 
@@ -54,14 +54,14 @@ def plain(value: object) -> object:
 def main() -> None:
     """Run the task on the command line."""
     task, before = Task.from_text(sys.argv[1]), load()
-    peaks: list[float] = []
+    costs: list[dict[str, float]] = []
 
     def done() -> None:
         print(DONE, flush=True)
-        peaks.append(peak_mib())
+        costs.append({"peak_mib": peak_mib(), "cpu": cpu_seconds()})
 
     outcome = contender(task.contender).run(task, done)
-    print(RESULT + json.dumps(record(task, outcome, peaks[0], before), default=plain), flush=True)
+    print(RESULT + json.dumps(record(task, outcome, costs[0], before), default=plain), flush=True)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import load, peak_mib
+from benchmarks.measure import cpu_seconds, load, peak_mib
 
 ROOT = Path(__file__).parents[1]
 ROWS = (1_000_000, 10_000_000)
@@ -149,8 +148,7 @@ def main() -> None:
     """Do one half, as the command line says, and print it."""
     which, path, engine = sys.argv[1:]
     found = half(which, Path(path), engine)
-    cpu = resource.getrusage(resource.RUSAGE_SELF)
-    print(json.dumps({**found, "peak_mib": peak_mib(), "cpu": cpu.ru_utime + cpu.ru_stime}))
+    print(json.dumps({**found, "peak_mib": peak_mib(), "cpu": cpu_seconds()}))
 
 
 if __name__ == "__main__":

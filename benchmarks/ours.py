@@ -26,6 +26,7 @@ def fit(task: Task, done: Callable[[], None], *, engine: str) -> Outcome:
     """
     import pandas as pd
 
+    from bayesglm.checks.check import Check
     from bayesglm.engines import Engine
     from bayesglm.registry import discover
     from benchmarks.prepared import counted
@@ -43,10 +44,11 @@ def fit(task: Task, done: Callable[[], None], *, engine: str) -> Outcome:
     draws = {name: posterior[name].transpose("chain", "draw", ...).to_numpy() for name in counted(model.problem.specification)}
     seconds = {name: value for name, value in result.seconds.items() if name != "total"}
     compiling = seconds.pop("compile", 0.0)
+    check = discover("bayesglm.checks", Check)["convergence"]
     chains, kept = next(iter(draws.values())).shape[:2]
     return Outcome(
         draws, compiling, sum(seconds.values()), dimension=sum(value.size for value in model.pymc.initial_point().values()),
         gradients=np.asarray(stats["n_steps"]) if "n_steps" in stats else None, notes="; ".join(result.notes),
         settings={**{name: value for name, value in result.settings.items() if isinstance(value, int | float | str)},
-                  "chains": chains, "draws": kept, "formulate": formulated, **{f"{k} s": v for k, v in result.seconds.items()}},
+                  "chains": chains, "draws": kept, "verdict": check.run(result, 0).verdict, "formulate": formulated, **{f"{k} s": v for k, v in result.seconds.items()}},
     )

@@ -42,7 +42,8 @@ def bambi(task: Task, done: Callable[[], None]) -> Outcome:
     done()
     sampling = float(trace["posterior"].attrs.get("sampling_time", whole))
     draws = {name: posterior[name].transpose("chain", "draw", ...).to_numpy() for name in small}
-    return Outcome(draws, max(0.0, whole - sampling), min(whole, sampling), settings=settings,
+    lengths = {"chains": posterior.sizes["chain"], "draws": posterior.sizes["draw"]}
+    return Outcome(draws, max(0.0, whole - sampling), min(whole, sampling), settings={**settings, **lengths},
                    gradients=np.asarray(trace["sample_stats"]["n_steps"]), notes="its own default priors")
 
 

@@ -34,7 +34,7 @@ def nutpie(task: Task, done: Callable[[], None], *, adaptation: str, form: Form)
 
 
 def pm_sample(task: Task, done: Callable[[], None], *, sampler: str | None, form: Form) -> Outcome:
-    """Run ``pm.sample`` with its defaults; without a sampler it chooses its own. Compiling cannot be told apart."""
+    """Run ``pm.sample`` with its defaults; without a sampler it chooses its own. What it does not call sampling is compiling."""
     import pymc as pm
 
     parts = Ingredients.load(task.folder / "ingredients.npz")
@@ -44,7 +44,7 @@ def pm_sample(task: Task, done: Callable[[], None], *, sampler: str | None, form
         trace = pm.sample(**settings, random_seed=task.seed, progressbar=False, nuts_sampler=sampler)
     whole = time.perf_counter() - begin
     compiling = max(0.0, whole - float(trace["posterior"].attrs.get("sampling_time", whole)))
-    return finish(trace, parts, done, compiling, whole - compiling, {"chains": chains(), **settings})
+    return finish(trace, parts, done, compiling, whole - compiling, settings)
 
 
 def advi(task: Task, done: Callable[[], None], *, optimizer: Mapping[str, Any] | None, form: Form) -> Outcome:
@@ -100,8 +100,9 @@ def finish(
 
     az.summary(trace["posterior"].to_dataset()[list(parts.counted)])
     done()
-    stats = trace["sample_stats"]
-    return Outcome(reported(trace, parts), compiling, sampling, dimension=dimension, settings=settings,
+    stats, sizes = trace["sample_stats"], trace["posterior"].sizes
+    lengths = {"chains": sizes["chain"], "draws": sizes["draw"]}
+    return Outcome(reported(trace, parts), compiling, sampling, dimension=dimension, settings={**settings, **lengths},
                    gradients=np.asarray(stats["n_steps"]) if "n_steps" in stats else None)
 
 

@@ -49,6 +49,7 @@ def run(task: Task, *, threads: int | None) -> Record:
         What the child measured, with ``wall`` from the start of the process to the summary, or ``error``.
     """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    environment["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={os.cpu_count()}"  # else JAX runs chains in turn
     environment |= {name: str(threads) for name in THREADS if threads is not None}
     begin = time.perf_counter()
     process = subprocess.Popen(
@@ -123,7 +124,7 @@ def attempts(
     for thread in threads:
         found, current = run(task, threads=thread), task
         yield found
-        while (longer := _longer(found, contender, budget)) is not None:
+        while (longer := next_draws(found, contender, budget)) is not None:
             current = replace(current, draws=longer)
             found = run(current, threads=thread)
             yield found
@@ -132,8 +133,18 @@ def attempts(
                 yield run(replace(current, seed=seed), threads=thread)
 
 
-def _longer(found: Mapping[str, Any], contender: Contender, budget: float) -> int | None:
-    """Return twice the draws if that is asked for and fits."""
+def next_draws(found: Mapping[str, Any], contender: Contender, budget: float) -> int | None:
+    """Return twice the draws of a run that has not converged, if that is asked for and fits.
+
+    Parameters
+    ----------
+    found : mapping
+        The run.
+    contender : Contender
+        Who ran.
+    budget : float
+        Seconds of one process.
+    """
     if found["converged"] or found.get("error") or not contender.lengthens:
         return None
     settings = found["settings"]

@@ -39,6 +39,8 @@ class Line:
         Seconds, of the same runs.
     wall : float
         Seconds from the start of the process to the summary, compiled code on disk.
+    cpu : float
+        CPU seconds of all threads in the same time: what a busy machine changes least.
     peak_mib : float
         Peak memory of the process.
     gradients, floor : float
@@ -70,6 +72,7 @@ class Line:
     sampling: float | None
     compiling: float | None
     wall: float | None
+    cpu: float | None
     peak_mib: float | None
     gradients: float | None
     floor: float | None
@@ -115,7 +118,8 @@ def _line(workload: str, contender: str, runs: Sequence[Record], others: Sequenc
         *(_median(chosen, lambda each, kind=kind: each["ess"][kind] / each["sample"]) if exact else None
           for kind in ("bulk", "tail", "squares")),
         _median(chosen, lambda each: each["sample"]), _median(chosen, lambda each: each["compile"]),
-        _median(quickest, lambda each: each["wall"]), _median(chosen, lambda each: each["peak_mib"]),
+        _median(quickest, lambda each: each["wall"]), _median(quickest, lambda each: each.get("cpu")),
+        _median(chosen, lambda each: each["peak_mib"]),
         _one(chosen, "gradients_per_draw"), _one(chosen, "gradients_on_standard_normal"), _median(chosen, _per_effective_draw),
         _median(chosen, lambda each: each.get("r_hat")), difference(chosen, others, contender),
         sum(sum(each["load"]) / 2 for each in runs) / len(runs), last["machine"]["when"][:10], notes[0] if notes else "",

@@ -166,4 +166,4 @@ WORKLOADS: Mapping[str, Workload] = {each.name: each for each in (
     Workload("horseshoe-200", 400, sparse_signals, "y ~ " + " + ".join(f"x{j:03d}" for j in range(200)), "poisson", shrunk=True),
     Workload("small", 40, small, "y ~ x + (1 | group)", "negative_binomial", elsewhere="y ~ x + (1 | group)"),
 )}
-SHORT = ("small", "telemetry-nb-2000")
+SHORT = ("small",)

@@ -8,12 +8,19 @@ import numpy as np
 import pymc as pm
 import pytest
 
+from benchmarks.__main__ import arguments, pairs
+from benchmarks.contenders import PEERS
 from benchmarks.handwritten import write
+from benchmarks.measure import converged, elements, quality
 from benchmarks.prepared import Ingredients, LinearPredictor, ingredients
+from benchmarks.runs import MOST_DRAWS, next_draws
+from benchmarks.summary import accuracies, compare, summarise
+from benchmarks.table import merge, write_all
 from benchmarks.workloads import WORKLOADS
 
 # One of each kind, with fewer rows.
 KINDS = {"telemetry-nb-2000": 300, "zero-inflated-nb": 300, "crossed-logistic": 300, "random-walk-1000": 30, "horseshoe-200": 300}
+SLOW = {"zero-inflated-nb", "crossed-logistic"}
 
 
 def density(model: pm.Model, point: dict[str, np.ndarray]) -> float:
@@ -93,7 +100,7 @@ def _horseshoe_point(name: str, each: LinearPredictor, rng: np.random.Generator,
     return 0.0 if form == "noncentred" else -float(np.log(width).sum())
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in KINDS])
 def test_peers_models_have_our_models_density(name):
     workload = replace(WORKLOADS[name], rows=KINDS[name])
     model = workload.model(workload.table())
@@ -112,3 +119,114 @@ def test_a_peers_model_with_another_prior_has_another_density():
     wider = replace(parts, constants={"concentration": {**parts.constants["concentration"], "sigma": 20.0}})
     assert density(write(parts, "noncentred"), theirs) == pytest.approx(expected, rel=1e-9)
     assert abs(density(write(wider, "noncentred"), theirs) - expected) > 0.1
+
+
+def test_independent_draws_are_worth_their_number_and_no_more():
+    rng = np.random.default_rng(1)
+    half = rng.normal(size=(4, 500, 3))
+    opposite = np.stack([half, -half], axis=2).reshape(4, 1000, 3)  # each draw is followed by its opposite
+    for draws in (rng.normal(size=(4, 1000, 3)), opposite):
+        found = quality({"beta": draws})
+        assert 3000 < found["ess"]["bulk"] <= 4000
+        assert converged(found)
+    assert quality({"beta": opposite})["ess"]["bulk"] == 4000
+
+
+def test_chains_that_disagree_do_not_count():
+    draws = np.random.default_rng(1).normal(size=(4, 1000, 1))
+    draws[0] += 1.0
+    assert not converged(quality({"beta": draws}))
+    assert not converged(quality({"beta": draws[1:, :100]}))
+
+
+def test_what_never_varies_is_left_out():
+    correlation = np.broadcast_to(np.eye(2), (4, 100, 2, 2)).copy()
+    correlation[..., 0, 1] = correlation[..., 1, 0] = np.random.default_rng(1).uniform(-1, 1, (4, 100))
+    assert sorted(elements({"cor": correlation})) == ["cor[1]", "cor[2]"]
+
+
+MACHINE = {"cpu": "a cpu", "cores": 2, "memory_gib": 8, "python": "3.13", "versions": {"pymc": "6"}, "when": "2026-01-01T00:00"}
+
+
+def run_of(
+    contender: str, *, bulk: float, tail: float, sample: float, wall: float = 10.0, draws: int = 500, **more: object,
+) -> dict:
+    """Return a run as it is kept."""
+    good = more.pop("converged", True)
+    return {"workload": "small", "contender": contender, "seed": 1, "draws": draws, "threads": 1, "rows": 40, "wall": wall,
+            "compile": 1.0, "sample": sample, "dimension": 12, "notes": "", "settings": {"chains": 2, "draws": draws},
+            "course": [], "peak_mib": 500.0, "load": [1.0, 2.0], "converged": good, "draws_kept": 2 * draws, "r_hat": 1.001,
+            "ess": {"bulk": bulk, "tail": tail, "squares": tail}, "means": {"beta[0]": 0.0}, "sds": {"beta[0]": 1.0},
+            "gradients_per_draw": 7.0, "machine": MACHINE, **more}
+
+
+RUNS = [
+    run_of("bayesglm:nuts", bulk=900, tail=600, sample=2.0, wall=5.0),
+    run_of("bayesglm:nuts", bulk=900, tail=800, sample=2.0, wall=6.0, seed=2),
+    run_of("bayesglm:nuts", bulk=900, tail=1000, sample=2.0, wall=7.0, seed=3),
+    run_of("nutpie:diag:noncentred", bulk=300, tail=300, sample=0.1, converged=False),
+    run_of("nutpie:diag:noncentred", bulk=500, tail=700, sample=5.0, draws=1000, wall=12.0),
+    run_of("nutpie:diag:noncentred", bulk=1200, tail=1500, sample=6.0, draws=2000, wall=15.0),
+    run_of("nutpie:low_rank:noncentred", bulk=9000, tail=9000, sample=1.0, converged=False),
+    run_of("bambi", bulk=500, tail=500, sample=100.0, wall=120.0, means={"deploy[0]": 0.0}, sds={"deploy[0]": 1.0}),
+]
+
+
+def test_the_ratio_is_of_medians_of_runs_that_count_at_the_setting_that_suits_each():
+    (ratio,) = compare(summarise(RUNS))
+    assert ratio.peer == "nutpie:diag:noncentred"  # the other one is faster and has not converged
+    assert ratio.rate == pytest.approx((800 / 2) / (1200 / 6))
+    assert ratio.wall == pytest.approx(12 / 6)
+    assert ratio.by_default == pytest.approx((800 / 2) / (500 / 100))
+
+
+def test_posteriors_that_differ_are_seen():
+    shifted = [*RUNS[1:], run_of("numpyro:noncentred", bulk=900, tail=900, sample=2.0, means={"beta[0]": 0.5})]
+    lines = {each.contender: each for each in summarise(shifted)}
+    assert lines["numpyro:noncentred"].difference == pytest.approx(0.5)
+    assert lines["bambi"].difference is None  # names of its own
+
+
+def test_an_approximation_counts_from_when_it_stays_near():
+    course = [{"seconds": float(t), "means": {"beta[0]": mean}} for t, mean in enumerate((0.9, 0.1, 0.4, 0.15, 0.05), start=1)]
+    advi = run_of("advi", bulk=1, tail=1, sample=5.0, converged=False, r_hat=None, course=course, sds={"beta[0]": 0.5})
+    (found,) = accuracies([*RUNS, advi])
+    assert (found.within, found.shift, found.spread) == (4.0, 0.0, 2.0)
+
+
+def test_runs_are_doubled_until_they_converge_or_the_time_is_up():
+    nutpie = next(each for each in PEERS if each.name.startswith("nutpie"))
+    glmm = next(each for each in PEERS if each.name == "glmmTMB")
+    open_run = run_of(nutpie.name, bulk=100, tail=100, sample=10.0, wall=20.0, converged=False)
+    assert next_draws(open_run, nutpie, budget=100.0) == 1000
+    assert next_draws(open_run, nutpie, budget=25.0) is None
+    assert next_draws(open_run, glmm, budget=100.0) is None
+    assert next_draws({**open_run, "converged": True}, nutpie, budget=100.0) is None
+    assert next_draws({**open_run, "settings": {"draws": MOST_DRAWS}}, nutpie, budget=1e9) is None
+    assert next_draws({"converged": False, "error": "not done after 100 s"}, nutpie, budget=1e9) is None
+
+
+def test_new_runs_take_the_place_of_kept_ones():
+    new = [run_of("bambi", bulk=1, tail=1, sample=1.0)]
+    assert merge(RUNS, new) == [*RUNS[:-1], *new]
+
+
+def test_the_table_is_the_same_twice(tmp_path):
+    for folder in ("one", "two"):
+        write_all([*RUNS, {**RUNS[-1], "contender": "brms", "error": "not done after 100 s"}], [], tmp_path / folder)
+    names = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert names == ["grouped.jsonl", "rates.svg", "runs.jsonl", "table.csv", "table.md"]
+    for name in names:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    text = (tmp_path / "one" / "table.md").read_text(encoding="utf-8")
+    assert "| small | `nutpie:diag:noncentred` | 2 | 2 | 80 |" in text
+    assert "| *`nutpie:low_rank:noncentred`* |" in text
+    assert "not done after 100 s" in text
+
+
+def test_the_command_line_chooses_by_name_pattern_and_capacity():
+    chosen = pairs(arguments(["--workloads", "small", "--ours", "nuts", "--peers", "nutpie:*:hierarchical", "point"]))
+    assert [each.name for _, each in chosen] == [
+        "bayesglm:nuts", "nutpie:low_rank:hierarchical", "nutpie:diag:hierarchical", "glmmTMB"]
+    with pytest.raises(SystemExit, match="telemetry-nb-2000"):
+        pairs(arguments(["--workloads", "telemetrie"]))
