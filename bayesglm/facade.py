@@ -20,7 +20,7 @@ import pymc as pm
 import xarray as xr
 
 from bayesglm import storage
-from bayesglm.checks.check import Check, CheckResult
+from bayesglm.checks.check import Check, CheckResult, Checks
 from bayesglm.contrast import Contrast, contrast_rows
 from bayesglm.data.audit import Audit
 from bayesglm.data.schema import Schema
@@ -229,44 +229,6 @@ def with_data(draws: xr.DataTree, problem: Problem) -> xr.DataTree:
         "observed_data": xr.Dataset({name: ("obs", units.response)}, coords),
         "constant_data": xr.Dataset(constants, coords),
     })
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Checks:
-    """What all checks found."""
-
-    results: tuple[CheckResult, ...]
-
-    def __getitem__(self, name: str) -> CheckResult:
-        for result in self.results:
-            if result.name == name:
-                return result
-        raise unknown("check", name, [each.name for each in self.results])
-
-    @property
-    def verdict(self) -> str:
-        """The worst verdict of all."""
-        found = {each.verdict for each in self.results}
-        return next((each for each in ("fail", "warn", "pass") if each in found), "not applicable")
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return one line for each check."""
-        return pd.DataFrame({"verdict": [r.verdict for r in self.results], "finding": [r.finding for r in self.results],
-                             "advice": [r.advice for r in self.results]},
-                            index=pd.Index([r.name for r in self.results], name="check"))
-
-    def __str__(self) -> str:
-        lines = []
-        for result in self.results:
-            lines.append(f"{result.verdict.upper():<15}{result.name}: {result.finding}")
-            if result.advice:
-                lines.append(f"{'':<15}{result.advice}")
-        return "\n".join(lines)
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return self.to_frame().to_html()
 
 
 def run_checks(fitted: Fitted, seed: int) -> tuple[CheckResult, ...]:

@@ -1,53 +1,31 @@
-"""MixtureFit: what a mixture learnt of a table; a value with the verbs that use it.
+"""MixtureFit: a fitted mixture with the questions people put to it; each method is one call of a function that stands elsewhere.
 
-Made by `Mixture.fit`. Every method is one call of a function that stands elsewhere.
+Made by `Mixture.fit`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import xarray as xr
+from numpy.typing import ArrayLike
 
-from bayesglm.data.door import read_table
-from bayesglm.data.schema import Schema
-from bayesglm.data.table import Table
-from bayesglm.errors import OptionError
-from bayesglm.mixtures.ascent import Posterior, Problem
-from bayesglm.mixtures.columns import Part, rows_of
-from bayesglm.mixtures.component import Array
-from bayesglm.mixtures.expectation import assign
-from bayesglm.mixtures.scoring import log_density, simulate, tail_probability
-from bayesglm.mixtures.search import Found
-from bayesglm.mixtures.weights import Weights
-from bayesglm.predict import LEVEL, check_seed, interval_names
-
-_INTERVAL_DRAWS = 4000
+from bayesglm.mixtures import comparison, explain, injection, membership, thresholds
+from bayesglm.mixtures.association import Association, enrichment, outcome_rates
+from bayesglm.mixtures.check import Checks, run_checks
+from bayesglm.mixtures.lasting import LastingMixture
+from bayesglm.mixtures.report import page
+from bayesglm.predict import check_seed
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class MixtureFit:
-    """What a mixture learnt of a table.
+class MixtureFit(LastingMixture):
+    """What a mixture learnt of a table, and what can be asked of it.
 
-    Attributes
-    ----------
-    schema : Schema
-        What the columns were like; new data are held against it.
-    parts : tuple of Part
-        The components' kinds and the scales of their columns.
-    prior : Weights
-        Prior of the weights.
-    found : Found
-        The posterior, the bounds on the way, and what the search saw from either end.
-    seed : int
-        The seed of the fit.
-    table : Table, optional
-        The rows it was fitted to, where they are at hand.
-    priors : Problem, optional
-        What was believed before, a problem without rows.
+    Where ``data`` may be left out, the rows it was fitted to are meant.
 
     Examples
     --------
@@ -61,126 +39,193 @@ class MixtureFit:
     [False, False, True]
     """
 
-    schema: Schema
-    parts: tuple[Part, ...]
-    prior: Weights
-    found: Found
-    seed: int
-    table: Table | None = None
-    priors: Problem | None = None
+    def assign(self, data: Any = None) -> pd.DataFrame:
+        """Return one line a row: the id of its most probable component, its probability, the second one's, and the entropy.
 
-    @property
-    def posterior(self) -> Posterior:
-        """Parameters of the posterior."""
-        return self.found.climb.posterior
-
-    @property
-    def ids(self) -> tuple[int, ...]:
-        """Ids of the components, from 1 for the largest."""
-        return tuple(range(1, self.posterior.size + 1))
-
-    @property
-    def bound(self) -> float:
-        """Lower bound of the log evidence, of the numbers that the components see."""
-        return self.found.climb.bound
-
-    @property
-    def components(self) -> pd.DataFrame:
-        """One line a component, the largest first: id, mean weight with 90% interval, mean and sd in original units.
-
-        The weights' intervals are equal-tailed, from posterior draws with the fit's seed. A column on the log scale has
-        the mean and sd of a log-normal; a categorical one has the probability of each level. Means and sds are those of
-        the expected parameters.
+        Rows far from every component are assigned too, often with probability 1: see `tail_probability`.
         """
-        weights = self.prior.draw(self.posterior.weights, _INTERVAL_DRAWS, np.random.default_rng(self.seed))
-        low, high = interval_names("weight", LEVEL)
-        ends = np.quantile(weights, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-        shown: dict[str, Any] = {"id": list(self.ids), "weight": self.weights, low: ends[0], high: ends[1]}
-        for part, params in zip(self.parts, self.posterior.params, strict=True):
-            shown |= part.component.describe(params, part.layout)
-        return pd.DataFrame(shown)
+        return membership.assignments(self.ids, self.responsibilities(data))
 
-    @property
-    def weights(self) -> Array:
-        """Mean weights, shape (component,), scaled to sum to one."""
-        weights = self.prior.mean(self.posterior.weights)
-        return np.asarray(weights / weights.sum())
+    def kmeans_agreement(self, data: Any = None, *, seed: int) -> float:
+        """Return the adjusted Rand index with k-means of as many groups: 1 where both find the same."""
+        return membership.kmeans_agreement(self, data, check_seed(seed))
 
-    def responsibilities(self, data: Any) -> Array:
-        """Return the probability of each component for each row, shape (row, component).
+    def examples(self, data: Any = None, *, per: int = 3) -> pd.DataFrame:
+        """Return the rows that show each component best, by their position: sure members, the densest first.
 
-        Rows sum to one even where a row is far from every component: for what is unusual see `tail_probability`.
+        Parameters
+        ----------
+        data : data frame, optional
+            Where to look for them.
+        per : int
+            Most rows a component.
         """
-        rows = rows_of(self.parts, self._numbers(data))
-        return assign(self.posterior.natural, self.posterior.params, rows)[0].T
+        return membership.examples(self, data, per)
 
-    def score(self, data: Any) -> Array:
-        """Return the log predictive density of each row, shape (row,), in original units (nats).
+    def shares(self, data: Any = None, *, by: str | None = None, floor: float = 0.01,
+               protected: Sequence[int] = ()) -> pd.DataFrame:
+        """Return long-term weights beside the shares of rows in a window.
 
-        It depends on the units and on the columns: compare it on the same columns only.
+        The weight is the posterior's; ``share`` is the mean responsibility in these rows, ``assigned`` the share of rows whose
+        most probable component it is. They differ where the window differs from what was learnt, or where components overlap.
+
+        Parameters
+        ----------
+        data : data frame, optional
+            The window.
+        by : str, optional
+            A column of windows, such as the day: one line a window and component, with the interval of each share.
+        floor : float
+            Components with a lower long-term weight are flagged.
+        protected : sequence of int
+            Ids that may be rare: their flag says so.
         """
-        numbers = self._numbers(data)
-        jacobian = np.sum([part.log_jacobian(each) for part, each in zip(self.parts, numbers, strict=True)], axis=0)
-        return np.asarray(log_density(self.parts, self.posterior, self.weights, numbers) + jacobian)
+        return membership.shares(self, data, by, floor, protected)
 
-    def tail_probability(self, data: Any, *, seed: int = 1, size: int = 20_000) -> Array:
-        """Return how much of the predictive mixture is at most as dense as each row, shape (row,).
-
-        Densities are compared on the scale the components see: after the transform, in sds of each column.
+    def costs(self, data: Any, cost: str) -> pd.DataFrame:
+        """Return the cost of each component, its share, an interval for the doubt about memberships, and the mean cost a row.
 
         Parameters
         ----------
         data : data frame
-            Rows with the columns of the fit.
-        seed : int
-            For the simulated rows.
-        size : int
-            How many are simulated; the smallest answer is 1 / (size + 1).
+            Rows with the columns of the fit and the cost.
+        cost : str
+            The column to sum; totals of components sum to its sum.
         """
-        size = _checked_size(size)
-        simulated = simulate(self.parts, self.posterior, self.weights, size, check_seed(seed))
-        density = log_density(self.parts, self.posterior, self.weights, self._numbers(data))
-        return tail_probability(density, log_density(self.parts, self.posterior, self.weights, simulated))
+        return membership.costs(self.ids, self.responsibilities(data), membership.numbers_in(data, cost))
 
-    def draws(self, seed: int, size: int = 1000) -> xr.DataTree:
-        """Return posterior draws of weights and parameters as a DataTree for ArviZ.
+    def association(self, data: Any, label: str) -> Association:
+        """Return which components rows with a label, such as a deployment, belong to more often than rows as a whole.
+
+        Probabilities are shrunk over labels: see `bayesglm.mixtures.association`.
 
         Parameters
         ----------
+        data : data frame
+            Rows with the columns of the fit and the label.
+        label : str
+            The column of labels.
+        """
+        labels = membership.read_column(data, label).labels()
+        return enrichment(self.ids, self.responsibilities(data), labels, label)
+
+    def outcome_rates(self, data: Any, outcome: str) -> Association:
+        """Return how often an outcome, such as an error, happens in each component, with the probability of more than usual.
+
+        Parameters
+        ----------
+        data : data frame
+            Rows with the columns of the fit and the outcome.
+        outcome : str
+            A column of booleans, or of 0 and 1.
+        """
+        return outcome_rates(self.ids, self.responsibilities(data), membership.numbers_in(data, outcome))
+
+    def threshold(self, data: Any = None, *, rate: float | None = None, labels: ArrayLike | None = None,
+                  precision: float = 0.8, gap: int = 0, rows_per_day: float | None = None, seed: int = 1) -> thresholds.Threshold:
+        """Return the tail probability at which rows are flagged, by a target rate or by labelled events.
+
+        Ask again at each refresh: the threshold belongs to the fit and to the window.
+
+        Parameters
+        ----------
+        data : data frame, optional
+            A reference window: of clean rows for a rate, in the order of time for labels.
+        rate : float, optional
+            Target share of flagged rows; 0.005 where neither it nor labels are given.
+        labels : array, shape (row,), optional
+            True in rows of an event, or the number of the event and 0 for none.
+        precision : float
+            With labels: least share of true alerts; among such thresholds the one that finds most events is taken.
+        gap : int
+            With labels: alerts this many rows apart are one.
+        rows_per_day : float, optional
+            For the expected volume.
         seed : int
-            For the draws.
-        size : int
-            How many.
+            For the tail probabilities.
+        """
+        tails = self.tail_probability(data, seed=seed)
+        if labels is None:
+            return thresholds.by_rate(tails, 0.005 if rate is None else rate, rows_per_day)
+        return thresholds.by_labels(tails, labels, precision=precision, gap=gap, rows_per_day=rows_per_day)
+
+    def detection_rates(self, data: Any = None, *, sizes: Sequence[float] = (1, 2, 3, 4, 6),
+                        kinds: Sequence[str] = tuple(injection.KINDS), rate: float = 0.005, seed: int = 1,
+                        rows: int | None = None) -> pd.DataFrame:
+        """Return which share of synthetic anomalies is flagged, by kind and size in sds, with intervals.
+
+        Parameters
+        ----------
+        data : data frame, optional
+            Clean rows.
+        sizes : sequence of float
+            Sizes in sds of each numeric column.
+        kinds : sequence of str
+            See `bayesglm.mixtures.injection.KINDS`.
+        rate : float
+            The threshold flags this share of the clean rows.
+        seed : int
+            For rows, directions and tail probabilities.
+        rows : int, optional
+            How many rows are changed; one in a hundred without it.
+        """
+        return injection.detection_rates(self, data, sizes=sizes, kinds=kinds, rate=rate, seed=check_seed(seed), rows=rows)
+
+    def explain(self, data: Any) -> pd.DataFrame:
+        """Return what makes rows unusual, column by column, the largest contribution first.
+
+        Each value is held against its distribution given the others in its row; see `bayesglm.mixtures.explain`.
+
+        Parameters
+        ----------
+        data : data frame, mapping or series
+            Rows, or one row as a mapping of values.
 
         Returns
         -------
-        DataTree
-            Group ``posterior``, dims chain, draw, component and, for Gaussian columns, feature; parameters of a column on
-            the log scale are on the log scale.
+        pandas.DataFrame
+            For each row and column the value, the median and 90 % interval to expect given the others, the probability of a
+            value at most as dense, and the contribution in nats.
         """
-        rng, size = np.random.default_rng(check_seed(seed)), _checked_size(size)
-        dims = ("chain", "draw", "component")
-        coords: dict[str, Any] = {"chain": [0], "draw": np.arange(size), "component": list(self.ids)}
-        held: dict[str, Any] = {"weight": (dims, self.prior.draw(self.posterior.weights, size, rng)[None])}
-        for part, params in zip(self.parts, self.posterior.params, strict=True):
-            for each in part.component.draw(params, part.layout, size, rng):
-                held[each.name] = ((*dims, *each.labels), each.values[None])
-                coords |= {dim: list(labels) for dim, labels in each.labels.items()}
-        return xr.DataTree.from_dict({"posterior": xr.Dataset(held, coords)})
+        return explain.explain(self, data)
 
-    def __repr__(self) -> str:
-        climb = self.found.climb
-        state = "converged" if climb.converged else "not converged"
-        return (f"MixtureFit: {self.posterior.size} components of {self.schema.rows} rows, bound {self.bound:.2f}, "
-                f"{len(climb.bounds) // 2} sweeps, {state}\n{self.components.to_string(index=False)}")
+    def score_change(self, window: Any, baseline: Any = None) -> comparison.ScoreChange:
+        """Return how the mean log density of a window differs from the baseline's, with a standard error.
 
-    def _numbers(self, data: Any) -> list[Array]:
-        names = [name for part in self.parts for name in part.layout.names]
-        table, _ = read_table(data, names, self.schema)
-        return [part.numbers(table) for part in self.parts]
+        Parameters
+        ----------
+        window : data frame
+            New rows.
+        baseline : data frame, optional
+            Rows to hold them against; the fitted ones without it.
+        """
+        return comparison.score_change(self.score(baseline), self.score(window))
 
+    def check(self, data: Any = None, *, seed: int = 0) -> Checks:
+        """Put every check to the fit: convergence, predictive statistics, covariances, components, flagged rows, names.
 
-def _checked_size(size: object) -> int:
-    if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
-        raise OptionError(f"size={size!r}", value=size, rule="a size is a whole number >= 1", fix="Leave it out.")
-    return int(size)
+        Parameters
+        ----------
+        data : data frame, optional
+            Rows to hold the fit against, such as the last window.
+        seed : int
+            For replicates and restarts.
+        """
+        return Checks(run_checks(self, data, check_seed(seed)))
+
+    def report(self, path: str | Path, data: Any = None, *, title: str = "", question: str = "",
+               seed: int = 0) -> Path:
+        """Write one self-contained HTML page and return its path.
+
+        Parameters
+        ----------
+        path : str or Path
+            Where to; the folder must exist.
+        data : data frame, optional
+            Rows to hold the fit against and to take examples from.
+        title, question : str
+            Above the page.
+        seed : int
+            For replicates and restarts.
+        """
+        return page.write_report(self, data, Path(path), title=title, question=question, seed=check_seed(seed))

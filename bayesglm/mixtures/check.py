@@ -1,0 +1,54 @@
+"""Check of a mixture: what a question is put to, and how all of them are.
+
+To add a check:
+
+1. Write one file in ``bayesglm/mixtures/checks/`` that ends in ``MEMBER = Check(...)``: its question, ``run`` and source.
+2. Run ``pytest tests/mixtures``: the laws run over every member; give yours a planted fault it must fail on.
+3. It appears in ``fit.check()`` and in the report.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bayesglm.checks.check import Check, CheckResult, Checks
+from bayesglm.data.table import Table
+from bayesglm.mixtures.fitted import FittedMixture
+from bayesglm.registry import discover
+from bayesglm.report.standing import Panel
+
+__all__ = ["PANEL", "Checks", "Examined", "examined", "run_checks"]
+
+PANEL = Panel("bayesglm.mixtures.checks", "fitting diagnostics")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Examined:
+    """What a check of a mixture looks at.
+
+    Attributes
+    ----------
+    fit : FittedMixture
+        The fit.
+    table : Table, optional
+        The rows it is held against.
+    own : bool
+        Whether these are the rows it was fitted to.
+    """
+
+    fit: FittedMixture
+    table: Table | None
+    own: bool
+
+
+def examined(fit: FittedMixture, data: Any = None) -> Examined:
+    """Return a fit with the rows to hold it against: those given, else the fitted ones where they are at hand."""
+    return Examined(fit, fit.table if data is None else fit.read(data), data is None)
+
+
+def run_checks(fit: FittedMixture, data: Any, seed: int) -> tuple[CheckResult, ...]:
+    """Put every check to a fit, the decisive ones first."""
+    held = examined(fit, data)
+    members = sorted(discover(PANEL.folder, Check).values(), key=lambda check: (not check.decisive, check.name))
+    return tuple(check.run(held, seed) for check in members)

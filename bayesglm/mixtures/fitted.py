@@ -1,0 +1,191 @@
+"""FittedMixture: what a mixture learnt of a table, as a value: parameters, densities and memberships of rows.
+
+What people ask of it beyond that are the methods of `MixtureFit`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayesglm.data.door import read_table
+from bayesglm.data.schema import Schema
+from bayesglm.data.table import Table
+from bayesglm.errors import OptionError
+from bayesglm.mixtures.ascent import Posterior, Problem
+from bayesglm.mixtures.columns import Part, rows_of
+from bayesglm.mixtures.component import Array
+from bayesglm.mixtures.expectation import assign
+from bayesglm.mixtures.identity import Identity
+from bayesglm.mixtures.profile import contrasts, distinguished_by
+from bayesglm.mixtures.scoring import log_density, simulate, tail_probability
+from bayesglm.mixtures.search import Found
+from bayesglm.mixtures.weights import Weights
+from bayesglm.predict import LEVEL, check_seed, interval_names
+
+_INTERVAL_DRAWS = 4000
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class FittedMixture:
+    """What a mixture learnt of a table.
+
+    Attributes
+    ----------
+    schema : Schema
+        What the columns were like; new data are held against it.
+    parts : tuple of Part
+        The components' kinds and the scales of their columns.
+    prior : Weights
+        Prior of the weights.
+    found : Found
+        The posterior, the bounds on the way, and what the search saw from either end.
+    seed : int
+        The seed of the fit.
+    priors : Problem
+        What was believed before, a problem without rows.
+    identity : Identity
+        Ids of the components, and what is remembered of each.
+    table : Table, optional
+        The rows it was fitted to, where they are at hand.
+    """
+
+    schema: Schema
+    parts: tuple[Part, ...]
+    prior: Weights
+    found: Found
+    seed: int
+    priors: Problem
+    identity: Identity
+    table: Table | None = None
+
+    @property
+    def posterior(self) -> Posterior:
+        """Parameters of the posterior."""
+        return self.found.climb.posterior
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Ids of the components: from 1 for the largest in a first fit, and theirs for good."""
+        return self.identity.ids
+
+    @property
+    def bound(self) -> float:
+        """Lower bound of the log evidence, of the numbers that the components see."""
+        return self.found.climb.bound
+
+    @property
+    def components(self) -> pd.DataFrame:
+        """One line a component, the largest first: id, mean weight with 90% interval, mean and sd in original units.
+
+        The weights' intervals are equal-tailed, from posterior draws with the fit's seed. A column on the log scale has
+        the mean and sd of a log-normal; a categorical one has the probability of each level. Means and sds are those of
+        the expected parameters. ``distinguished_by`` says in which columns a component differs most from the others.
+        """
+        weights = self.prior.draw(self.posterior.weights, _INTERVAL_DRAWS, np.random.default_rng(self.seed))
+        low, high = interval_names("weight", LEVEL)
+        ends = np.quantile(weights, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+        shown: dict[str, Any] = {"id": list(self.ids), **self.identity.columns(), "weight": self.weights, low: ends[0], high: ends[1]}
+        for part, params in zip(self.parts, self.posterior.params, strict=True):
+            shown |= part.component.describe(params, part.layout)
+        found = contrasts(self.parts, pd.DataFrame(shown), self.weights)
+        return pd.DataFrame(shown | {"distinguished_by": [distinguished_by(found, k) for k in range(self.posterior.size)]})
+
+    @property
+    def weights(self) -> Array:
+        """Mean weights, shape (component,), scaled to sum to one."""
+        weights = self.prior.mean(self.posterior.weights)
+        return np.asarray(weights / weights.sum())
+
+    def responsibilities(self, data: Any) -> Array:
+        """Return the probability of each component for each row, shape (row, component).
+
+        Rows sum to one even where a row is far from every component: for what is unusual see `tail_probability`.
+        """
+        rows = rows_of(self.parts, self.numbers(data))
+        return assign(self.posterior.natural, self.posterior.params, rows)[0].T
+
+    def score(self, data: Any) -> Array:
+        """Return the log predictive density of each row, shape (row,), in original units (nats).
+
+        It depends on the units and on the columns: compare it on the same columns only.
+        """
+        numbers = self.numbers(data)
+        jacobian = np.sum([part.log_jacobian(each) for part, each in zip(self.parts, numbers, strict=True)], axis=0)
+        return np.asarray(log_density(self.parts, self.posterior, self.weights, numbers) + jacobian)
+
+    def tail_probability(self, data: Any, *, seed: int = 1, size: int = 20_000) -> Array:
+        """Return how much of the predictive mixture is at most as dense as each row, shape (row,).
+
+        Densities are compared on the scale the components see: after the transform, in sds of each column.
+
+        Parameters
+        ----------
+        data : data frame
+            Rows with the columns of the fit.
+        seed : int
+            For the simulated rows.
+        size : int
+            How many are simulated; the smallest answer is 1 / (size + 1).
+        """
+        size = _checked_size(size)
+        simulated = simulate(self.parts, self.posterior, self.weights, size, check_seed(seed))
+        density = log_density(self.parts, self.posterior, self.weights, self.numbers(data))
+        return tail_probability(density, log_density(self.parts, self.posterior, self.weights, simulated))
+
+    def draws(self, seed: int, size: int = 1000) -> xr.DataTree:
+        """Return posterior draws of weights and parameters as a DataTree for ArviZ.
+
+        Parameters
+        ----------
+        seed : int
+            For the draws.
+        size : int
+            How many.
+
+        Returns
+        -------
+        DataTree
+            Group ``posterior``, dims chain, draw, component and, for Gaussian columns, feature; parameters of a column on
+            the log scale are on the log scale.
+        """
+        rng, size = np.random.default_rng(check_seed(seed)), _checked_size(size)
+        dims = ("chain", "draw", "component")
+        coords: dict[str, Any] = {"chain": [0], "draw": np.arange(size), "component": list(self.ids)}
+        held: dict[str, Any] = {"weight": (dims, self.prior.draw(self.posterior.weights, size, rng)[None])}
+        for part, params in zip(self.parts, self.posterior.params, strict=True):
+            for each in part.component.draw(params, part.layout, size, rng):
+                held[each.name] = ((*dims, *each.labels), each.values[None])
+                coords |= {dim: list(labels) for dim, labels in each.labels.items()}
+        return xr.DataTree.from_dict({"posterior": xr.Dataset(held, coords)})
+
+    def __repr__(self) -> str:
+        climb = self.found.climb
+        state = "converged" if climb.converged else "not converged"
+        return (f"MixtureFit: {self.posterior.size} components of {self.schema.rows} rows, bound {self.bound:.2f}, "
+                f"{len(climb.bounds) // 2} sweeps, {state}\n{self.components.to_string(index=False)}")
+
+    def read(self, data: Any = None) -> Table:
+        """Return the columns of the fit in some rows, or the rows it was fitted to."""
+        if data is not None:
+            names = list(dict.fromkeys(name for part in self.parts for name in part.columns))
+            return read_table(data, names, self.schema)[0]
+        if self.table is None:
+            raise OptionError("the fit has no rows at hand", rule="a fit that was loaded, or that learnt from pieces, keeps none",
+                              fix="Give the rows as data.")
+        return self.table
+
+    def numbers(self, data: Any = None) -> list[Array]:
+        """Return what the components see of some rows, each part of shape (row, column), or of the rows it was fitted to."""
+        table = self.read(data)
+        return [part.numbers(table) for part in self.parts]
+
+
+def _checked_size(size: object) -> int:
+    if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
+        raise OptionError(f"size={size!r}", value=size, rule="a size is a whole number >= 1", fix="Leave it out.")
+    return int(size)

@@ -1,0 +1,1 @@
+"""The report of a mixture: its components on one page."""

@@ -1,0 +1,1 @@
+"""Sections of a mixture's report, one file each."""
