@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks import grouped
 from benchmarks.contenders import PEERS, Contender, matching, our_engines
 from benchmarks.measure import load
-from benchmarks.runs import ROOT, append, attempts, machine, read
+from benchmarks.runs import FIRST_DRAWS, ROOT, append, attempts, machine, read
 from benchmarks.table import line_of, merge, ratios, write_all
 from benchmarks.workloads import SHORT, WORKLOADS, Workload
 
@@ -34,6 +34,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--peers", nargs="*", default=["*"], metavar="PATTERN",
                         help="by name, pattern or capacity (best, default, approximation, point); none leaves them out")
     parser.add_argument("--repeats", type=int, default=3, help="seeds of each")
+    parser.add_argument("--draws", type=int, default=FIRST_DRAWS, help="draws of each chain that peers at their best begin with")
     parser.add_argument("--budget", type=float, default=600.0, metavar="SECONDS", help="of one process")
     parser.add_argument("--threads", nargs="+", default=["1", "all"], help="threads of the linear algebra; the best counts")
     parser.add_argument("--short", action="store_true", help="a small table, our default engine and one peer")
@@ -65,7 +66,8 @@ def measure(chosen: argparse.Namespace, path: Path) -> None:
             print(f"{workload.name:<22}{each.name:<28}left out: {reason}", flush=True)
             continue
         tried = threads if each.capacity == "best" else threads[:1]
-        for found in attempts(each, workload.name, BUILD, repeats=chosen.repeats, budget=chosen.budget, threads=tried):
+        for found in attempts(each, workload.name, BUILD, repeats=chosen.repeats, budget=chosen.budget, threads=tried,
+                              draws=chosen.draws):
             append(path, found)
             print(line_of(found), flush=True)
 

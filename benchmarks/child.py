@@ -26,7 +26,8 @@ def record(task: Task, outcome: Outcome, cost: Mapping[str, float], before: floa
     """Return everything that is kept of a run."""
     found = quality(outcome.draws) if outcome.draws else {}
     return {
-        "compile": outcome.compile, "sample": outcome.sample, "dimension": outcome.dimension, "notes": outcome.notes,
+        "compile": outcome.compile, "sample": outcome.sample, "sample_cpu": outcome.sample_cpu,
+        "dimension": outcome.dimension, "notes": outcome.notes,
         "settings": dict(outcome.settings), "course": list(outcome.course), **cost, "load": [before, load()],
         "converged": converged(found), **found, **gradients(task, outcome),
     }

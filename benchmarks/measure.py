@@ -35,6 +35,8 @@ class Outcome:
         Counted variable to draws of shape (chain, draw, element); empty for a point estimate.
     compile, sample : float
         Seconds of compiling, and of mode finding, tuning and sampling.
+    sample_cpu : float, optional
+        CPU seconds of all threads in ``sample``, where they can be told apart.
     dimension : int, optional
         Unconstrained coordinates.
     gradients : array, shape (chain, draw), optional
@@ -50,6 +52,7 @@ class Outcome:
     draws: Mapping[str, Array]
     compile: float
     sample: float
+    sample_cpu: float | None = None
     dimension: int | None = None
     gradients: Array | None = None
     notes: str = ""

@@ -46,9 +46,10 @@ def fit(task: Task, done: Callable[[], None], *, engine: str) -> Outcome:
     compiling = seconds.pop("compile", 0.0)
     check = discover("bayesglm.checks", Check)["convergence"]
     chains, kept = next(iter(draws.values())).shape[:2]
+    chosen = {name: value for name, value in result.settings.items() if isinstance(value, int | float | str)}
     return Outcome(
         draws, compiling, sum(seconds.values()), dimension=sum(value.size for value in model.pymc.initial_point().values()),
         gradients=np.asarray(stats["n_steps"]) if "n_steps" in stats else None, notes="; ".join(result.notes),
-        settings={**{name: value for name, value in result.settings.items() if isinstance(value, int | float | str)},
-                  "chains": chains, "draws": kept, "verdict": check.run(result, 0).verdict, "formulate": formulated, **{f"{k} s": v for k, v in result.seconds.items()}},
+        settings={**chosen, "chains": chains, "draws": kept, "verdict": check.run(result, 0).verdict, "formulate": formulated,
+                  **{f"{name} s": value for name, value in result.seconds.items()}},
     )

@@ -26,11 +26,12 @@ def nutpie(task: Task, done: Callable[[], None], *, adaptation: str, form: Form)
     parts = Ingredients.load(task.folder / "ingredients.npz")
     begin = time.perf_counter()
     target = package.compile_pymc_model(write(parts, form))
-    compiled = time.perf_counter()
+    compiled, used = time.perf_counter(), time.process_time()
     settings = {"draws": task.draws or DRAWS, "tune": task.tune or TUNE, "chains": chains()}
     trace = package.sample(target, **settings, seed=task.seed, progress_bar=False, adaptation=adaptation, save_warmup=False)
     sampled = time.perf_counter()
-    return finish(trace, parts, done, compiled - begin, sampled - compiled, settings, dimension=target.n_dim)
+    used = time.process_time() - used
+    return finish(trace, parts, done, compiled - begin, sampled - compiled, settings, dimension=target.n_dim, sample_cpu=used)
 
 
 def pm_sample(task: Task, done: Callable[[], None], *, sampler: str | None, form: Form) -> Outcome:
@@ -93,7 +94,7 @@ def moments(inference: Any, parts: Ingredients, seed: int) -> dict[str, Any]:
 
 def finish(
     trace: Any, parts: Ingredients, done: Callable[[], None], compiling: float, sampling: float, settings: Mapping[str, Any],
-    dimension: int | None = None,
+    dimension: int | None = None, sample_cpu: float | None = None,
 ) -> Outcome:
     """Summarise as a user would, then hand the draws back."""
     import arviz as az
@@ -102,7 +103,7 @@ def finish(
     done()
     stats, sizes = trace["sample_stats"], trace["posterior"].sizes
     lengths = {"chains": sizes["chain"], "draws": sizes["draw"]}
-    return Outcome(reported(trace, parts), compiling, sampling, dimension=dimension, settings={**settings, **lengths},
+    return Outcome(reported(trace, parts), compiling, sampling, sample_cpu, dimension, settings={**settings, **lengths},
                    gradients=np.asarray(stats["n_steps"]) if "n_steps" in stats else None)
 
 

@@ -110,27 +110,37 @@ class _Drain:
 
 def attempts(
     contender: Contender, workload: str, directory: Path, *, repeats: int, budget: float, threads: Sequence[int | None],
+    draws: int = FIRST_DRAWS,
 ) -> Iterator[Record]:
     """Yield the runs of one contender on one workload.
 
-    A few draws fill the compile cache and are not counted. Then the first seed is lengthened, by doubling, until it converges or
-    another doubling would not fit into the budget; further seeds run with the draws that it took.
+    ``draws`` are those of each chain that peers at their best begin with. A few draws fill the compile cache and are not counted.
+    Then the draws are doubled until the first seed converges, and again until most seeds do, as long as another doubling fits into
+    the budget.
     """
     task = Task(workload, contender.name, prepare(workload, directory), budget=budget)
     if contender.compiles:
         run(replace(task, draws=WARM_UP, tune=WARM_UP), threads=1)
     if contender.capacity == "best":
-        task = replace(task, draws=FIRST_DRAWS)
+        task = replace(task, draws=draws)
     for thread in threads:
-        found, current = run(task, threads=thread), task
-        yield found
-        while (longer := next_draws(found, contender, budget)) is not None:
-            current = replace(current, draws=longer)
-            found = run(current, threads=thread)
-            yield found
-        for seed in range(2, repeats + 1):
-            if not found.get("error"):
-                yield run(replace(current, seed=seed), threads=thread)
+        current: Task | None = task
+        while current is not None:
+            found = [run(current, threads=thread)]
+            yield found[0]
+            longer = next_draws(found[0], contender, budget)
+            if longer is None and not found[0].get("error"):
+                for seed in range(2, repeats + 1):
+                    found.append(run(replace(current, seed=seed), threads=thread))
+                    yield found[-1]
+            if longer is None and not most_converged(found):
+                longer = min((more for each in found if (more := next_draws(each, contender, budget))), default=None)
+            current = None if longer is None else replace(current, draws=longer)
+
+
+def most_converged(found: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether more than half of the seeds of a setting converged."""
+    return 2 * sum(bool(each["converged"]) for each in found) > len(found)
 
 
 def next_draws(found: Mapping[str, Any], contender: Contender, budget: float) -> int | None:

@@ -1,7 +1,7 @@
 """Summary: runs into one line for each contender on each workload, at the number of draws and threads that suit it best.
 
-A run counts when it converged. ESS/s is the median over the runs of one setting, the best setting counts; the wall time likewise,
-from a setting of its own: few draws make a short wall, many make the most of the tuning.
+A setting counts when most of its runs converged. ESS/s is the median over all runs of a setting, and the best setting counts; the
+wall time likewise, from a setting of its own: few draws make a short wall, many make the most of the tuning.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.contenders import PEERS
 from benchmarks.measure import smallest
+from benchmarks.runs import most_converged
 
 Record = Mapping[str, Any]
 WITHIN_SD = 0.2
@@ -32,11 +33,13 @@ class Line:
     runs : int
         How many runs the figures are the median of.
     converged : bool
-        Whether they converged; if not, the figures are of runs that do not count.
+        Whether most of a setting's runs converged; if not, the figures are of runs that do not count.
     bulk, tail, squares : float
         ESS per second of mode finding, tuning and sampling.
     sampling, compiling : float
         Seconds, of the same runs.
+    sampling_cpu : float
+        CPU seconds of all threads in ``sampling``, where they can be told apart.
     wall : float
         Seconds from the start of the process to the summary, compiled code on disk.
     cpu : float
@@ -71,6 +74,7 @@ class Line:
     squares: float | None
     sampling: float | None
     compiling: float | None
+    sampling_cpu: float | None
     wall: float | None
     cpu: float | None
     peak_mib: float | None
@@ -105,19 +109,20 @@ def summarise(records: Sequence[Record]) -> list[Line]:
 
 def _line(workload: str, contender: str, runs: Sequence[Record], others: Sequence[Record]) -> Line:
     done = [each for each in runs if not each.get("error")]
-    counted = [each for each in done if each["converged"]] or done
-    capacity = capacity_of(contender)
-    exact = bool(counted) and all(each.get("r_hat") is not None for each in counted)
-    chosen = _best(counted, _rate, most=True) if exact else counted
-    quickest = _best(counted, lambda each: each["wall"], most=False)
+    settings = _settings(done)
+    counted = [found for found in settings if most_converged(found)]
+    exact = bool(done) and all(each.get("r_hat") is not None for each in done)
+    chosen = _best(counted or settings, _rate, most=True) if exact else done
+    quickest = _best(counted or settings, lambda each: each["wall"], most=False)
     last = max(runs, key=lambda each: each["machine"]["when"])
     notes = [each["notes"] for each in chosen if each.get("notes")] + [each["error"] for each in runs if each.get("error")]
     return Line(
-        workload, contender, capacity, last["rows"], _one(done, "dimension"), len(chosen),
-        bool(chosen) and all(each["converged"] for each in chosen),
+        workload, contender, capacity_of(contender), last["rows"], _one(done, "dimension"), len(chosen),
+        bool(counted),
         *(_median(chosen, lambda each, kind=kind: each["ess"][kind] / each["sample"]) if exact else None
           for kind in ("bulk", "tail", "squares")),
         _median(chosen, lambda each: each["sample"]), _median(chosen, lambda each: each["compile"]),
+        _median(chosen, lambda each: each.get("sample_cpu")),
         _median(quickest, lambda each: each["wall"]), _median(quickest, lambda each: each.get("cpu")),
         _median(chosen, lambda each: each["peak_mib"]),
         _one(chosen, "gradients_per_draw"), _one(chosen, "gradients_on_standard_normal"), _median(chosen, _per_effective_draw),
@@ -136,12 +141,17 @@ def _per_effective_draw(each: Record) -> float | None:
     return float(each["gradients_per_draw"]) * int(each["draws_kept"]) / smallest(each["ess"])
 
 
-def _best(runs: Sequence[Record], figure: Callable[[Record], float], *, most: bool) -> list[Record]:
-    """Return the runs of the setting whose median is best."""
-    settings: dict[tuple[Any, Any], list[Record]] = defaultdict(list)
+def _settings(runs: Sequence[Record]) -> list[list[Record]]:
+    """Return the runs of each number of draws and threads."""
+    found: dict[tuple[Any, Any], list[Record]] = defaultdict(list)
     for each in runs:
-        settings[each["draws"], each["threads"]].append(each)
-    ranked = sorted(settings.values(), key=lambda found: median(figure(each) for each in found))
+        found[each["draws"], each["threads"]].append(each)
+    return list(found.values())
+
+
+def _best(settings: Sequence[Sequence[Record]], figure: Callable[[Record], float], *, most: bool) -> Sequence[Record]:
+    """Return the runs of the setting whose median is best."""
+    ranked = sorted(settings, key=lambda found: median(figure(each) for each in found))
     return ranked[-1 if most else 0] if ranked else []
 
 

@@ -152,17 +152,17 @@ def _machines(records: Sequence[Record]) -> str:
 
 
 def _workload_table(lines: Sequence[Line]) -> str:
-    heads = ["contender", "ESS/s bulk", "tail", "squares", "sampling s", "compile s", "cold wall s", "its CPU s", "peak MiB",
-             "gradients a draw", "floor", "per effective draw", "R-hat", "means off, sd", "load", "runs"]
+    heads = ["contender", "ESS/s bulk", "tail", "squares", "sampling s", "its CPU s", "compile s", "cold wall s", "its CPU s",
+             "peak MiB", "gradients a draw", "floor", "per effective draw", "R-hat", "means off, sd", "load", "runs"]
     return _markdown(heads, [_workload_row(each) for each in lines])
 
 
 def _workload_row(each: Line) -> list[str]:
     name = f"`{each.contender}`" if each.converged or each.capacity in ("point", "approximation") else f"*`{each.contender}`*"
     if each.runs == 0:
-        return [f"{name} {each.note}", *["–"] * 13, _number(each.load, 2), "0"]
-    figures = (each.bulk, each.tail, each.squares, each.sampling, each.compiling, each.wall, each.cpu, each.peak_mib,
-               each.gradients, each.floor, each.per_effective_draw)
+        return [f"{name} {each.note}", *["–"] * 14, _number(each.load, 2), "0"]
+    figures = (each.bulk, each.tail, each.squares, each.sampling, each.sampling_cpu, each.compiling, each.wall, each.cpu,
+               each.peak_mib, each.gradients, each.floor, each.per_effective_draw)
     r_hat = "–" if each.r_hat is None else f"{each.r_hat:.3f}"
     beside = (_number(each.difference, 2), _number(each.load, 2), str(each.runs))
     return [name, *(_number(value) for value in figures), r_hat, *beside]
