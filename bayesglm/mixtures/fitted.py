@@ -89,7 +89,8 @@ class FittedMixture:
         weights = self.prior.draw(self.posterior.weights, _INTERVAL_DRAWS, np.random.default_rng(self.seed))
         low, high = interval_names("weight", LEVEL)
         ends = np.quantile(weights, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-        shown: dict[str, Any] = {"id": list(self.ids), **self.identity.columns(), "weight": self.weights, low: ends[0], high: ends[1]}
+        shown: dict[str, Any] = {"id": list(self.ids), **self.identity.columns()}
+        shown |= {"weight": self.weights, low: ends[0], high: ends[1]}
         for part, params in zip(self.parts, self.posterior.params, strict=True):
             shown |= part.component.describe(params, part.layout)
         found = contrasts(self.parts, pd.DataFrame(shown), self.weights)

@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bayesglm.data.door import read_table
+from bayesglm.data.schema import Schema
 from bayesglm.data.table import Table
 from bayesglm.mixtures.ascent import Climb, Posterior, Problem, ascend
+from bayesglm.mixtures.batches import Batches
 from bayesglm.mixtures.columns import Part, rows_of
 from bayesglm.mixtures.component import Array
 from bayesglm.mixtures.expectation import Rows
@@ -52,6 +55,15 @@ def source_of(table: Table, width: int, rows: int) -> Source:
 
     drawn = np.sort(np.random.default_rng(0).choice(table.rows, min(SAMPLE, table.rows), replace=False))
     return Source(table.take(drawn), table.rows, tables)
+
+
+def tables_of(batches: Batches, names: Sequence[str], schema: Schema, rows: int) -> Tables:
+    """Return what reads pieces as checked tables, held against a schema."""
+    def tables() -> Iterator[Table]:
+        for frame in batches.read(rows):
+            yield read_table(frame, names, schema)[0]
+
+    return tables
 
 
 def empty_problem(priors: Problem) -> Problem:

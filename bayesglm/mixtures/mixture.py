@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from bayesglm.data.door import read_table
 from bayesglm.data.schema import Schema
 from bayesglm.data.table import Table
 from bayesglm.errors import DuplicateColumnError, OptionError, unknown
 from bayesglm.mixtures.ascent import Problem
-from bayesglm.mixtures.batches import Batches, batches_of, piece_rows, survey
+from bayesglm.mixtures.batches import batches_of, piece_rows, survey
 from bayesglm.mixtures.columns import MISSING, Part, columns_of, components_of, exposure_of, parts_of, read_rows
 from bayesglm.mixtures.expectation import Rows
 from bayesglm.mixtures.fit import MixtureFit
 from bayesglm.mixtures.identity import first_identity
-from bayesglm.mixtures.learning import SAMPLE, Source, learn, source_of
+from bayesglm.mixtures.learning import SAMPLE, Source, learn, source_of, tables_of
 from bayesglm.mixtures.search import SUBSAMPLE
 from bayesglm.mixtures.weights import WEIGHTS, Weights
 from bayesglm.predict import check_seed
@@ -116,7 +115,7 @@ class Mixture:
             source = source_of(table, width, piece_rows(width))
         else:
             schema = surveyed.complete(schema)
-            source = Source(table, surveyed.rows, _tables(batches, read, schema, piece_rows(width)))
+            source = Source(table, surveyed.rows, tables_of(batches, read, schema, piece_rows(width)))
         made = {"source": source, "schema": schema, "parts": parts, "prior": WEIGHTS[weights],
                 "concentration": float(concentration), "max_components": int(max_components)}
         for name, value in made.items():
@@ -153,15 +152,6 @@ class Mixture:
         blocks = tuple(part.block(part.numbers(self.table)) for part in self.parts)
         nothing = Rows(np.empty((0, 1)))
         return Problem(blocks, self.prior, self.concentration, self.max_components, nothing, 0.0)
-
-
-def _tables(batches: Batches, names: tuple[str, ...], schema: Schema, rows: int) -> Callable[[], Iterator[Table]]:
-    """Return what reads the pieces as checked tables."""
-    def tables() -> Iterator[Table]:
-        for frame in batches.read(rows):
-            yield read_table(frame, names, schema)[0]
-
-    return tables
 
 
 def _checked_names(columns: Sequence[str]) -> tuple[str, ...]:

@@ -184,6 +184,12 @@ def _without(problem: Problem, posterior: Posterior, gone: NDArray[np.intp]) -> 
     return maximise(problem, sums, np.delete(posterior.kept, gone, axis=0))
 
 
+def _belongs_to_second(problem: Problem, sums: Array, kept: Array) -> bool:
+    """Whether kept sums have more evidence together with the second of two parts."""
+    first, second = (float(problem_value(problem, sums + _with_empty(kept[None], 2)[order]).sum()) for order in ([0, 1], [1, 0]))
+    return second > first
+
+
 def _divide(search: Search, weight: Array, kept: Array) -> Array | None:
     """Return the share of each row that stays with a component, of two parts; what it keeps of other rows stays too."""
     held: NDArray[np.intp] = np.flatnonzero(weight > 0.01)
@@ -194,6 +200,8 @@ def _divide(search: Search, weight: Array, kept: Array) -> Array | None:
         return None
     problem, rows, weight = search.problem, search.problem.held.take(held), weight[held]
     both, trial = _with_empty(kept[None], 2), None
+    if kept[0] > 0:
+        share = share[::-1 if _belongs_to_second(problem, gather(share * weight, None, rows), kept) else 1]
     for _ in range(_INNER):
         sums = gather(share * weight, None if trial is None else trial.params, rows)
         order = largest_first(sums + both)
