@@ -57,7 +57,9 @@ def in_r(task: Task, done: Callable[[], None], *, package: str) -> Outcome:
         pd.read_parquet(task.folder / "table.parquet").to_csv(table, index=False)
     words = [package, str(table), workload.elsewhere, workload.elsewhere_zero, workload.family, str(task.seed),
              str(task.draws or 0), str(answer)]
-    subprocess.run(["Rscript", "--vanilla", str(R_SCRIPT), *words], check=True, capture_output=True, text=True)
+    said = subprocess.run(["Rscript", "--vanilla", str(R_SCRIPT), *words], check=False, capture_output=True, text=True)
+    if said.returncode:
+        raise RuntimeError(" ".join(said.stderr.split())[-300:])
     found = json.loads(answer.read_text(encoding="utf-8"))
     done()
     return Outcome(_by_variable(found), float(found["compile"]), float(found["sample"]), notes=found["notes"],

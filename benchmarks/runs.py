@@ -114,9 +114,9 @@ def attempts(
 ) -> Iterator[Record]:
     """Yield the runs of one contender on one workload.
 
-    ``draws`` are those of each chain that peers at their best begin with. A few draws fill the compile cache and are not counted.
-    Then the draws are doubled until the first seed converges, and again until most seeds do, as long as another doubling fits into
-    the budget.
+    ``draws`` are those of each chain that peers at their best begin with. A few draws fill the compile cache and are not
+    counted. Then the draws are doubled until the first seed converges, and again until most seeds do, as long as another
+    doubling fits into the budget.
     """
     task = Task(workload, contender.name, prepare(workload, directory), budget=budget)
     if contender.compiles:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import doctest
 from dataclasses import replace
 
 import numpy as np
 import pymc as pm
 import pytest
 
+from benchmarks import contenders, measure
 from benchmarks.__main__ import arguments, pairs
 from benchmarks.contenders import PEERS
 from benchmarks.handwritten import write
@@ -213,6 +215,13 @@ def test_one_lucky_seed_of_three_does_not_make_a_setting_count():
     assert most_converged([lucky, lucky, unlucky[0]])
     lines = {each.contender: each for each in summarise([*RUNS, lucky, *unlucky])}
     assert not lines["nutpie:low_rank:noncentred"].converged
+
+
+@pytest.mark.parametrize("module", [contenders, measure])
+def test_examples_give_what_they_show(module):
+    found = doctest.testmod(module)
+    assert found.attempted > 0
+    assert not found.failed
 
 
 def test_new_runs_take_the_place_of_kept_ones():
