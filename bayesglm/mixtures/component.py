@@ -142,7 +142,8 @@ class Component:
         ``update(prior, counts, sums)`` gives the posterior for weighted row counts (component,) and sums of
         features (component, p), of all components at once.
     natural : callable
-        ``natural(params)`` gives E[c], shape (component,), and E[eta], shape (component, p).
+        ``natural(params)`` gives E[c], shape (component,), and E[eta], shape (component, p). With ``latent`` the constant is
+        0 and one of the expected features is 1.
     divergence : callable
         ``divergence(prior, params)`` gives the Kullback-Leibler divergence of the posterior from the prior, (component,);
         what components share is counted once, in equal parts.

@@ -131,18 +131,18 @@ def _missing_expected_log(params: Params, data: Array) -> Array:
 def _missing_expected_sums(params: Params | None, data: Array, responsibilities: Array) -> Array:
     size, (i, j) = data.shape[1], np.triu_indices(data.shape[1])
     mean, precision = _completions(params, data)
-    found = np.zeros((len(responsibilities), size + len(i) + 1))
+    found = np.zeros((len(responsibilities), size + len(i) + 2))
     for rows, held in patterns(data):
         done, weight = complete(mean, precision, held), responsibilities[:, rows]
         count, first, second = completed_sums(done, data[np.ix_(rows, held)], weight, weight.sum(axis=1))
         entropy = 0.5 * (size - held.sum()) * (1 + np.log(2 * np.pi)) - 0.5 * done.log_det
-        found += np.hstack([first, second[:, i, j], (count * entropy)[:, None]])
+        found += np.hstack([first, second[:, i, j], (count * entropy)[:, None], count[:, None]])
     return found
 
 
 def _missing_natural(params: Params) -> tuple[Array, Array]:
     constant, found = natural(params)
-    return constant, np.hstack([found, np.ones((len(found), 1))])
+    return np.zeros_like(constant), np.hstack([found, np.ones((len(found), 1)), constant[:, None]])
 
 
 def _scale_root(params: Params) -> tuple[Array, Array]:
@@ -218,7 +218,7 @@ _WHOLE = Component(
 
 def with_missing(whole: Component) -> Component:
     """Return the component for columns with missing values, which are integrated out."""
-    latent = Latent(width=lambda size: size + size * (size + 1) // 2 + 1, expected_log=_missing_expected_log,
+    latent = Latent(width=lambda size: size + size * (size + 1) // 2 + 2, expected_log=_missing_expected_log,
                     expected_sums=_missing_expected_sums)
     return replace(
         whole, name=f"{whole.name}_with_missing", label=f"{whole.label}, missing values integrated out",

@@ -47,12 +47,12 @@ def _prior(data: Array, levels: int) -> Params:
 
 
 def _width(size: int) -> int:
-    return len(DEGREES) * (2 + size + size * (size + 1) // 2)
+    return len(DEGREES) * (2 + size + size * (size + 1) // 2) + 1
 
 
 def _update(prior: Params, counts: Array, sums: Array) -> Params:
     count, grid = len(counts), len(DEGREES)
-    each = sums.reshape(count, grid, -1)
+    each = sums[:, :-1].reshape(count, grid, -1)
     weight, moments, extra = each[..., 0], each[..., 1:-1], each[..., -1]
     flat = {name: np.broadcast_to(values, (count, *values.shape[1:])).reshape(count * grid, *values.shape[2:])
             for name, values in prior.items()}
@@ -89,7 +89,7 @@ def _natural(params: Params) -> tuple[Array, Array]:
     share = params["share"]
     constant, linear = _natural_given(params, np.ones(len(share)))
     each = np.concatenate([linear, np.ones((*share.shape, 1))], axis=2) * share[..., None]
-    return (share * constant).sum(axis=1), each.reshape(len(share), -1)
+    return np.zeros(len(share)), np.hstack([each.reshape(len(share), -1), (share * constant).sum(axis=1, keepdims=True)])
 
 
 def _divergence_given(prior: Params, params: Params) -> Array:
@@ -140,7 +140,7 @@ def _expected_log(params: Params, data: Array) -> Array:
 
 def _expected_sums(params: Params | None, data: Array, responsibilities: Array) -> Array:
     size, (i, j) = data.shape[1], np.triu_indices(data.shape[1])
-    found = np.zeros((len(responsibilities), len(DEGREES), _width(size) // len(DEGREES)))
+    found = np.zeros((len(responsibilities), len(DEGREES), (_width(size) - 1) // len(DEGREES)))
     for rows, held, done, a, b in _scales(params, data):
         share = responsibilities[:, None, rows]
         gone = size - held.sum()
@@ -149,7 +149,7 @@ def _expected_sums(params: Params | None, data: Array, responsibilities: Array) 
         total = np.broadcast_to(share.sum(axis=2), extra.shape)
         weight, first, second = completed_sums(done, data[np.ix_(rows, held)], share * (a / b), total)
         found += np.concatenate([weight[..., None], first, second[..., i, j], extra[..., None]], axis=2)
-    return found.reshape(len(found), -1)
+    return np.hstack([found.reshape(len(found), -1), responsibilities.sum(axis=1, keepdims=True)])
 
 
 def _kernel(params: Params, k: int, g: int, data: Array, held: NDArray[np.bool_]) -> Array:
