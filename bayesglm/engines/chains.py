@@ -7,11 +7,15 @@ many as can be at any moment. Waiting changes no draw: each chain has a seed of 
 from __future__ import annotations
 
 import ctypes
+import importlib
+import importlib.util
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder
 from typing import Any
 
 import numpy as np
@@ -93,26 +97,26 @@ class Chains:
     def __init__(
         self, density: Native | PythonDensity, starts: Array, settings: Sequence[Any], *, cores: int | None, tune: int,
     ) -> None:
-        from nutpie import _lib
-
+        _lib = library()
         self.tune = tune
         self.queue = Queue(len(starts), cores or _cores())
         self.faults: list[BaseException] = []
         self.dropped = [0]
-        self.density = density
-        start_sampler = partial(_native_sampler, density) if isinstance(density, Native) else partial(_python_sampler, density)
+        self.density = density.fresh() if isinstance(density, Native) else density
+        start_sampler = (partial(_native_sampler, self.density) if isinstance(self.density, Native)
+                         else partial(_python_sampler, self.density))
         pairs = zip(starts, settings, strict=True)
         self.samplers = [start_sampler(self, chain, np.array(start), each, _lib) for chain, (start, each) in enumerate(pairs)]
 
     def allow(self, draws: int) -> None:
-        """Let each chain go on until it has so many kept draws."""
+        """Let each chain go on until it has so many draws, those of the warm-up included."""
         with self.queue.condition:
-            self.queue.limit[0] = self.tune + draws
+            self.queue.limit[0] = draws
             self.queue.condition.notify_all()
 
     def finished(self) -> int:
-        """Return how many kept draws all chains have."""
-        return max(0, min(self.queue.count) - self.tune)
+        """Return how many draws all chains have, those of the warm-up included."""
+        return min(self.queue.count)
 
     def wait(self, wanted: int, deadline: float | None) -> int:
         """Return how many of the wanted draws all chains have, when they have them or the time is up."""
@@ -175,6 +179,24 @@ class Chains:
                     f"chain {chain} cannot sample: {str(fault).splitlines()[0]}", value=chain,
                     rule="at the start of every chain the log density is finite, and its gradient finite and not 0",
                     fix="Check the model's priors and starting values.") from fault
+
+
+def library() -> Any:
+    """Return nutpie's compiled sampler without its Python package, which imports all of ArviZ and Matplotlib first."""
+    if "nutpie._lib" not in sys.modules:
+        package = importlib.util.find_spec("nutpie")
+        folders = package.submodule_search_locations if package is not None else None
+        finder = FileFinder((folders or [""])[0], (ExtensionFileLoader, EXTENSION_SUFFIXES))
+        found = finder.find_spec("_lib")
+        if found is None or found.origin is None:
+            return importlib.import_module("nutpie._lib")
+        spec = importlib.util.spec_from_file_location("nutpie._lib", found.origin)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        sys.modules["nutpie._lib"] = module  # where nutpie itself will find it: it can be loaded once
+    return sys.modules["nutpie._lib"]
 
 
 def _cores() -> int:

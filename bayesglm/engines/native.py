@@ -10,7 +10,7 @@ calls it. The wrapper knows the types of the arrays only, so that a kernel from 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -39,6 +39,12 @@ class Native:
     address: int
     table: Table
     alive: tuple[Any, ...]
+
+    def fresh(self) -> Native:
+        """Return the same density with a table of its own, for a run that can be stopped without the others."""
+        table = self.table.copy()
+        table[0] = 0
+        return replace(self, table=table)
 
     def stop(self) -> None:
         """Let every further evaluation return `BOTTOM`, which soon ends the trajectories that use it."""

@@ -10,221 +10,25 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from collections.abc import Sequence
 
 import numpy as np
-import xarray as xr
-from numpy.typing import NDArray
 
-from bayesglm.engines.chains import Chains, PythonDensity
-from bayesglm.engines.goals import HIGHEST_R_HAT, Suspects, met, worst
-from bayesglm.engines.native import Native
+from bayesglm.engines.chains import Chains
+from bayesglm.engines.collected import Collected, Sampled, Store
+from bayesglm.engines.goals import highest_r_hat, met, worst
+from bayesglm.engines.race import race
+from bayesglm.engines.target import Adaptation, Target
 from bayesglm.errors import EngineError
 
-Array = NDArray[np.float64]
-Expanded = Mapping[str, NDArray[Any]]
+__all__ = ["Adaptation", "Sampled", "Store", "Target", "sample"]
 CHUNK_BYTES = 2**26  # of unconstrained draws held before they are expanded
-STATS = {"diverging": "diverging", "energy": "energy", "depth": "tree_depth", "n_steps": "n_steps", "logp": "lp",
-         "step_size": "step_size", "mean_tree_accept": "acceptance_rate", "maxdepth_reached": "reached_max_treedepth"}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Target:
-    """A log density and what its draws mean.
-
-    Attributes
-    ----------
-    size : int
-        Number of unconstrained coordinates.
-    density : Native or callable
-        The log density, up to a constant: compiled (see `bayesglm.engines.native.native`), or a function that makes one
-        ``q -> (value, gradient)`` for each chain.
-    starts : array, shape (chain, size)
-        Where each chain begins; the gradient there must not be 0.
-    expand : callable
-        Flat draws, shape (n, size), to variables of the model, shape (n, ...).
-    dims : mapping
-        Variable to its dims.
-    coords : mapping
-        Dim to its labels.
-    goals : mapping
-        Variable to the bulk and tail effective draws each of its elements should have.
-    single : frozenset of str
-        Variables whose draws are kept in float32.
-    """
-
-    size: int
-    density: Native | PythonDensity
-    starts: Array
-    expand: Callable[[Array], Expanded]
-    dims: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    coords: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    goals: Mapping[str, float] = field(default_factory=dict)
-    single: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Adaptation:
-    """How a chain finds its step size and mass matrix in the warm-up.
-
-    Attributes
-    ----------
-    tune : int
-        Warm-up draws.
-    form : {"diag", "low_rank"}
-        Form of the mass matrix.
-    target_accept : float
-        Mean acceptance the step size aims at.
-    initial_step : float
-        First step size.
-    max_treedepth : int
-        Most doublings of a trajectory.
-    options : mapping
-        Further settings of nutpie by name, such as ``early_window``.
-    """
-
-    tune: int = 300
-    form: Literal["diag", "low_rank"] = "diag"
-    target_accept: float = 0.8
-    initial_step: float = 0.1
-    max_treedepth: int = 10
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def settings(self, *, seed: int, draws: int) -> Any:
-        """Return nutpie's settings of one chain."""
-        from nutpie import _lib
-
-        make = {"diag": _lib.PyNutsSettings.Diag, "low_rank": _lib.PyNutsSettings.LowRank}[self.form]
-        found = make(seed)
-        found.update({"num_tune": self.tune, "num_draws": draws, "num_chains": 1, "target_accept": self.target_accept,
-                      "initial_step": self.initial_step, "maxdepth": self.max_treedepth, **self.options})
-        return found
-
-
-class Store(Protocol):
-    """Where draws are written as they come."""
-
-    def append(self, start: int, draws: Expanded, stats: Expanded, last: Array) -> None:
-        """Write draws, shape (draw, chain, ...), statistics, shape (draw, chain), from a position on, and the last flat draws."""
-
-    def finish(self, *, complete: bool, notes: tuple[str, ...]) -> None:
-        """Say that the run has ended."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sampled:
-    """What a run gave.
-
-    Attributes
-    ----------
-    draws : mapping
-        Variable to draws of shape (chain, draw, ...), in the model's own parameters.
-    stats : mapping
-        Statistic of the sampler to values of shape (chain, draw).
-    last : array, shape (chain, size)
-        Unconstrained last draws, to go on from.
-    step_size : array, shape (chain,)
-        Step sizes after the warm-up.
-    gradients : mapping
-        Evaluations of the density, all chains together: ``tune`` and ``draws``.
-    seconds : float
-        Wall time.
-    complete : bool
-        False if the run was cut short by the clock or by hand.
-    notes : tuple of str
-        What the user should know of the run.
-    """
-
-    draws: Expanded
-    stats: Expanded
-    last: Array
-    step_size: Array
-    gradients: Mapping[str, int]
-    seconds: float
-    complete: bool
-    notes: tuple[str, ...]
-
-    def tree(self, target: Target) -> xr.DataTree:
-        """Return the draws with dims and coordinates, as groups ``posterior`` and ``sample_stats``."""
-        n_chain, n_draw = next(iter(self.stats.values())).shape
-        index = {"chain": np.arange(n_chain), "draw": np.arange(n_draw)}
-        dims = {name: target.dims.get(name) or tuple(f"{name}_dim_{i}" for i in range(values.ndim - 2))
-                for name, values in self.draws.items()}
-        used = {dim for each in dims.values() for dim in each}
-        coords = {dim: list(labels) for dim, labels in target.coords.items() if dim in used}
-        posterior = xr.Dataset({name: (("chain", "draw", *dims[name]), values) for name, values in self.draws.items()},
-                               {**index, **coords})
-        stats = xr.Dataset({name: (("chain", "draw"), values) for name, values in self.stats.items()}, index)
-        return xr.DataTree.from_dict({"posterior": posterior, "sample_stats": stats})
-
-
-class Growing:
-    """Arrays by name that grow along their first axis, in place where the system can, so that draws are not twice in memory."""
-
-    def __init__(self, single: frozenset[str] = frozenset()) -> None:
-        self.single = single
-        self.arrays: dict[str, NDArray[Any]] = {}
-
-    def put(self, start: int, chunk: Expanded) -> None:
-        """Write values of shape (draw, chain, ...) from a position on."""
-        for name, values in chunk.items():
-            dtype = np.float32 if name in self.single else values.dtype
-            array = self.arrays.setdefault(name, np.empty((0, *values.shape[1:]), dtype))
-            end = start + len(values)
-            if len(array) < end:
-                array.resize((end, *values.shape[1:]), refcheck=False)
-            array[start:end] = values
-
-    def between(self, start: int, end: int) -> dict[str, NDArray[Any]]:
-        """Return views of a range of draws, shape (draw, chain, ...)."""
-        return {name: values[start:end] for name, values in self.arrays.items()}
-
-
-class Collected:
-    """What all chains have handed over: expanded draws, statistics, the last flat draws, evaluations in the warm-up."""
-
-    def __init__(self, target: Target, chains: Chains, store: Store | None) -> None:
-        self.target, self.chains, self.store = target, chains, store
-        self.draws, self.stats = Growing(target.single), Growing()
-        self.last = np.array(target.starts, dtype=np.float64)
-        self.warm_up: list[int] = []
-        self.suspects = Suspects()
-        self.length = [0]
-
-    def absorb(self, end: int) -> int:
-        """Expand the draws that are new, up to a position; return how many there are then."""
-        start = self.length[0]
-        if end <= start:
-            return start
-        flat = self.chains.flat(start, end)
-        expanded = self.target.expand(flat.reshape(-1, flat.shape[2]))
-        found = self.chains.stats(STATS, self.chains.tune + start, self.chains.tune + end)
-        self.draws.put(start, {name: np.reshape(values, (*flat.shape[:2], *np.shape(values)[1:]))
-                               for name, values in expanded.items()})
-        self.stats.put(start, {new: found[old] for old, new in STATS.items()})
-        self.last[:] = flat[-1]
-        if start == 0:
-            self.warm_up.append(int(self.chains.stats(["n_steps"], 0, self.chains.tune)["n_steps"].sum()))
-        if self.store is not None:
-            self.store.append(start, self.draws.between(start, end), self.stats.between(start, end), self.last)
-        self.chains.drop(end)
-        self.length[0] = end
-        return end
-
-    def sampled(self, *, complete: bool, notes: tuple[str, ...], seconds: float) -> Sampled:
-        """Return the result, chains first."""
-        length = self.length[0]
-        draws, stats = ({name: values.swapaxes(0, 1) for name, values in each.between(0, length).items()}
-                        for each in (self.draws, self.stats))
-        gradients = {"tune": sum(self.warm_up), "draws": int(stats["n_steps"].sum())}
-        return Sampled(draws, stats, self.last, stats["step_size"][:, -1].copy(), gradients, seconds, complete, notes)
+NEAR_NORMAL = Adaptation()
 
 
 def sample(
-    target: Target, *, seed: int, adaptation: Adaptation | None = None, draws: int | None = None, block: int = 250,
-    most_draws: int = 5_000, cores: int | None = None, max_seconds: float | None = None, progress: bool = False,
+    target: Target, *, seed: int, adaptation: Adaptation | Sequence[Adaptation] = NEAR_NORMAL, draws: int | None = None,
+    block: int = 250, most_draws: int = 5_000, cores: int | None = None, max_seconds: float | None = None, progress: bool = False,
     store: Store | None = None,
 ) -> Sampled:
     """Draw from a target, one chain from each of its starts.
@@ -235,8 +39,8 @@ def sample(
         The density, where to start, and the goals.
     seed : int
         The same seed gives the same draws.
-    adaptation : Adaptation, optional
-        Warm-up and step size.
+    adaptation : Adaptation or sequence
+        Warm-up and step size. Of several, the one whose draws are worth more per evaluation in a first block is kept.
     draws : int, optional
         Kept draws of each chain. By default as many blocks as the goals take.
     block : int
@@ -265,51 +69,60 @@ def sample(
     (2, 250, 2)
     """
     begin = time.perf_counter()
-    adaptation = adaptation or Adaptation()
-    n_chain = len(target.starts)
+    deadline = None if max_seconds is None else begin + max_seconds
     most = draws if draws is not None else most_draws
-    goals = target.goals if draws is None else None
-    seeds = [int(each.generate_state(1, np.uint64)[0]) for each in np.random.SeedSequence(seed).spawn(n_chain)]
-    settings = [adaptation.settings(seed=each, draws=most + 1) for each in seeds]
-    chains = Chains(target.density, target.starts, settings, cores=cores, tune=adaptation.tune)
-    collected = Collected(target, chains, store)
+    runners = [_start(target, each, seed=seed, most=most, cores=cores)
+               for each in ([adaptation] if isinstance(adaptation, Adaptation) else adaptation)]
+    chosen: Collected | None = runners[0] if len(runners) == 1 else None
+    reason = ""
     try:
-        reason = ""
-        for length in _lengths(collected, block, most, deadline=None if max_seconds is None else begin + max_seconds):
-            if progress:
-                print(f"nuts: {n_chain} x {length} draws, {time.perf_counter() - begin:.1f} s", file=sys.stderr, flush=True)
-            if goals is not None and met(collected.draws.between(0, length), goals, collected.suspects):
-                break
-        else:
-            if collected.length[0] < most:
-                reason = f"max_seconds={max_seconds:g} were over"
+        chosen = chosen or race(runners, trial=min(block, most), deadline=deadline)
+        if chosen is None or not _draw(chosen, most, block, deadline, by_goals=draws is None, store=store, progress=progress):
+            reason = f"max_seconds={max_seconds} were over"
     except KeyboardInterrupt:
         reason = "it was interrupted"
-        collected.absorb(min(chains.finished(), most))
+        if chosen is not None:
+            chosen.absorb_common(most, store)
     finally:
-        chains.stop()
-    length = collected.length[0]
-    if length == 0:
+        for each in runners:
+            each.chains.stop()
+    if chosen is None or chosen.length[0] == 0:
         raise EngineError(f"{reason} before all chains had a draw", value=max_seconds, rule="a fit needs draws of every chain",
                           fix="Give it more time, or take fewer chains.")
-    notes = _stopped(n_chain, length, most, reason) if reason else _fell_short(collected, goals or {}, most)
+    notes = (*(_kept(chosen, runners) if len(runners) > 1 else ()), *_stopped(chosen, most, reason, by_goals=draws is None))
     if store is not None:
         store.finish(complete=not reason, notes=notes)
-    return collected.sampled(complete=not reason, notes=notes, seconds=time.perf_counter() - begin)
+    return chosen.sampled(complete=not reason, notes=notes, seconds=time.perf_counter() - begin)
 
 
-def _lengths(collected: Collected, block: int, most: int, deadline: float | None) -> Iterator[int]:
-    """Collect draws; yield how many there are after each block, until there are enough or the time is up."""
-    chains, length = collected.chains, 0
+def _start(target: Target, adaptation: Adaptation, *, seed: int, most: int, cores: int | None) -> Collected:
+    seeds = [int(each.generate_state(1, np.uint64)[0]) for each in np.random.SeedSequence(seed).spawn(len(target.starts))]
+    settings = [adaptation.settings(seed=each, draws=most + 1) for each in seeds]
+    return Collected(target, Chains(target.density, target.starts, settings, cores=cores, tune=adaptation.tune), adaptation)
+
+
+def _draw(
+    collected: Collected, most: int, block: int, deadline: float | None, *, by_goals: bool, store: Store | None, progress: bool,
+) -> bool:
+    """Collect blocks until the goals are met or there are enough; False if the time was up before."""
+    begin, length = time.perf_counter(), collected.length[0]
     chunk = _chunk(block, collected.last.nbytes)
-    while length < most:
+    if length and store is not None:
+        store.append(0, collected.draws.between(0, length), collected.stats.between(0, length), collected.last)
+    while not (length and length % block == 0 and by_goals
+               and met(collected.draws.between(0, length), collected.target.goals, collected.suspects)):
+        if length == most:
+            break
         wanted = min(length + chunk, most)
-        chains.allow(min(wanted + chunk, most))  # a chunk ahead, while others are behind or the goals are looked at
-        length = collected.absorb(chains.wait(wanted, deadline))
+        # a chunk ahead, while others are behind or the goals are looked at
+        collected.chains.allow(collected.chains.tune + min(wanted + chunk, most))
+        length = collected.absorb(wanted, deadline=deadline, store=store)
         if length < wanted:
-            return
-        if length % block == 0 or length == most:
-            yield length
+            return False
+        if progress and length % block == 0:
+            seconds = time.perf_counter() - begin
+            print(f"nuts: {len(collected.last)} x {length} draws, {seconds:.1f} s", file=sys.stderr, flush=True)
+    return True
 
 
 def _chunk(block: int, draw_bytes: int) -> int:
@@ -318,15 +131,20 @@ def _chunk(block: int, draw_bytes: int) -> int:
     return max(each for each in range(1, block + 1) if block % each == 0 and each <= largest)
 
 
-def _stopped(n_chain: int, length: int, most: int, reason: str) -> tuple[str, ...]:
-    return (f"stopped early, because {reason}: {n_chain} chains with {length} of {most} draws are kept",)
+def _kept(chosen: Collected, runners: Sequence[Collected]) -> tuple[str, ...]:
+    forms = [each.adaptation.form for each in runners]
+    return (f"the mass matrix is {chosen.adaptation.form}: in the warm-up its draws were worth the most per evaluation, of "
+            f"{' and '.join(forms)}",)
 
 
-def _fell_short(collected: Collected, goals: Mapping[str, float], most: int) -> tuple[str, ...]:
-    length = collected.length[0]
-    if length < most or not goals:
+def _stopped(collected: Collected, most: int, reason: str, *, by_goals: bool) -> tuple[str, ...]:
+    """Say why there are fewer draws than there might be, or fewer than the goals ask for."""
+    length, goals = collected.length[0], collected.target.goals
+    if reason:
+        return (f"stopped early, because {reason}: {len(collected.last)} chains with {length} of {most} draws are kept",)
+    if not by_goals or length < most:
         return ()
     short = [f"{name} has {min(bulk, tail):.0f} of {goals[name]:.0f} effective draws (R-hat {r_hat:.3f})"
              for name, (bulk, tail, r_hat) in worst(collected.draws.between(0, length), goals).items()
-             if min(bulk, tail) < goals[name] or r_hat > HIGHEST_R_HAT]
+             if min(bulk, tail) < goals[name] or r_hat > highest_r_hat(goals[name])]
     return (f"stopped at {most} draws a chain before the goals were met: {'; '.join(short)}",) if short else ()
