@@ -8,19 +8,19 @@ One evaluation holds no Python lock. Everything but the family's likelihood is c
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from bayesglm.latent.hyper import evaluate
+from bayesglm.latent.call import address_of, call, unpacking
+from bayesglm.latent.curvature import curvature
+from bayesglm.latent.hyper import Hyper, evaluate
+from bayesglm.latent.layout import Layout
 from bayesglm.latent.marginal import Optimum
 from bayesglm.latent.mode import Point, Posterior, gather, scatter
-from bayesglm.latent.curvature import curvature
 from bayesglm.latent.transport import (
     Reference,
     backward,
@@ -61,16 +61,20 @@ class Transported:
     def arguments(self) -> tuple[Any, ...]:
         """What the kernel takes after q."""
         likelihood = self.posterior.likelihood
-        return (self.posterior.layout, self.posterior.field.hyper, self.reference, likelihood.pattern, likelihood.data)
+        eta = np.zeros((len(likelihood.predicted), len(likelihood.pattern)))
+        address = address_of(likelihood.kernel, eta, np.zeros(len(likelihood.constants)), likelihood.data)
+        return (self.posterior.layout, self.posterior.field.hyper, self.reference, likelihood.pattern, likelihood.data, address)
 
     @property
-    def kernel(self) -> Callable[..., tuple[float, Array]]:
-        """``kernel(q, *arguments)`` gives the log density and its gradient, as a numba dispatcher."""
-        return _compiled(self.posterior.likelihood.kernel)
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """The same as arrays in a row, for `packed`."""
+        layout, hyper, reference, pattern, data, address = self.arguments
+        return (*layout, *hyper, *reference, pattern, address, *data)
 
     def __call__(self, q: Array) -> tuple[float, Array]:
         """Return the log density and its gradient; minus infinity where a parameter overflows."""
-        return self.kernel(q, *self.arguments)
+        value, gradient = density(q, *self.arguments)
+        return value, gradient
 
     def field(self, q: Array) -> tuple[Array, Array, Array]:
         """Return t and the field (w, v) at q."""
@@ -101,17 +105,33 @@ def _fields(q, layout, hyper, reference, size):
     return ts, ws, vs
 
 
-@lru_cache(maxsize=64)
-def _compiled(likelihood: Callable[..., Any]) -> Callable[..., tuple[float, Array]]:
-    """Return the density around one family's likelihood."""
+@njit(cache=True, nogil=True)
+def density(q, layout, hyper, reference, pattern, data, address):
+    """Return the log density at q and its gradient; minus infinity and zeros where a parameter overflows its range."""
+    before = ahead(q, layout, hyper, reference, pattern)
+    failed, (value, d_eta, d_constants) = call(address[0], before[0], before[1], data)
+    if failed:
+        return -np.inf, np.zeros(len(q))
+    return behind(q, layout, reference, pattern, before, value.item(), d_eta, d_constants)
 
-    @njit(nogil=True)
-    def density(q, layout, hyper, reference, pattern, data):
-        before = ahead(q, layout, hyper, reference, pattern)
-        value, d_eta, d_constants = likelihood(before[0], before[1], *data)
-        return behind(q, layout, reference, pattern, before, value.item(), d_eta, d_constants)
 
-    return density
+class Cells(NamedTuple):
+    """Which pattern each cell has, and the address of the family's likelihood, shape (1,)."""
+
+    pattern: NDArray[np.int64]
+    address: NDArray[np.int64]
+
+
+_unpack = unpacking(Layout, Hyper, Reference, Cells)
+
+
+@njit(cache=True, nogil=True)
+def packed(q, gradient, *arrays):
+    """Return the log density at q and fill in its gradient; the arrays are those of `Transported.arrays`."""
+    layout, hyper, reference, cells, data = _unpack(arrays)
+    value, slope = density(q, layout, hyper, reference, cells.pattern, data, cells.address)
+    gradient[:] = slope
+    return value
 
 
 @njit(cache=True, nogil=True)

@@ -47,7 +47,7 @@ class Layout(NamedTuple):
     block_predictor: Index       # (B,)
     block_size: Index            # (B,) effects of each level
     block_values: Index          # (B,) where its multipliers begin
-    block_coupled: NDArray[np.bool_]  # (B,) whether the transport knows its coupling with other blocks and the core
+    block_coupled: Index         # (B,) whether the transport knows its coupling with other blocks and the core
     values: Array                # (n, Q) multipliers
     index: Index                 # (B, n) the first coordinate each pattern reads, -1 for none
     block_sd: Index              # (B, widest) which theta scales each effect
@@ -310,7 +310,7 @@ def _sparse(
         "block_size": np.array([len(each.block.effects) for each in blocks], np.int64),
         "block_values": np.concatenate([[0], np.cumsum([len(each.block.effects) for each in blocks])[:-1]]).astype(np.int64)
         if blocks else np.zeros(0, np.int64),
-        "block_coupled": coupled,
+        "block_coupled": coupled.astype(np.int64),
         "values": np.ascontiguousarray(np.hstack([bases[i].values for i in chosen])) if blocks else np.zeros((rows, 0)),
         "index": np.where(node >= 0, first[np.maximum(node, 0)], -1) if nodes else np.zeros((0, rows), np.int64),
         "block_sd": np.array([np.pad(each.sd, (0, widest - len(each.sd))) for each in blocks], np.int64).reshape(-1, widest),

@@ -1,0 +1,89 @@
+"""Call: a compiled likelihood called by its address, so that code around it is compiled once for all families.
+
+Numba builds every function that a compiled function calls into it. Here the family's likelihood is known by its types and its
+address only, and what calls it comes from the disk cache whatever the family.
+"""
+
+# mypy: disallow-untyped-calls=False
+# (numba's own functions that build code carry no types)
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import float64, int64, typeof
+from numba.core import types
+from numba.core.imputils import impl_ret_borrowed, impl_ret_new_ref
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+# Arrays of any layout have the same form in memory, and "A" is read by its strides: PyTensor's last output may be either.
+RESULT = types.Tuple((types.Array(float64, 0, "C"), types.Array(float64, 2, "C"), types.Array(float64, 1, "A")))
+
+
+def address_of(kernel: Callable[..., Any], eta: Array, constants: Array, data: tuple[Array, ...]) -> NDArray[np.int64]:
+    """Return the address of a numba function of (eta, constants, *data) that gives (value, d_eta, d_constants), shape (1,).
+
+    Parameters
+    ----------
+    kernel : callable
+        ``numba.njit`` function; compiled for these types if it is not yet. It must stay alive as long as the address is used.
+    eta, constants, data : array
+        Arguments of the types it will be called with.
+    """
+    given = tuple(typeof(each) for each in (eta, constants, *data))
+    _, signature = kernel.fold_argument_types(given, {})  # type: ignore[attr-defined]
+    kernel.compile(signature)  # type: ignore[attr-defined]
+    compiled = kernel.overloads[signature]  # type: ignore[attr-defined]
+    if len(signature) != 1 or tuple(getattr(signature[0], "types", ())) != given:
+        raise TypeError(f"a likelihood takes its arguments as one tuple, not {signature}")
+    value, d_eta, d_constants = compiled.signature.return_type
+    if (value, d_eta, d_constants.copy(layout="A")) != tuple(RESULT):
+        raise TypeError(f"a likelihood returns {compiled.signature.return_type}, not {RESULT}")
+    return np.array([compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)], np.int64)
+
+
+@intrinsic
+def call(typing: Any, address: Any, eta: Any, constants: Any, data: Any) -> Any:
+    """Return (whether it failed, value, d_eta, d_constants) of the likelihood at an address; data is a tuple of arrays."""
+    del typing
+    arguments = (types.BaseTuple.from_types((eta, constants, *data.types)),)
+    returned = types.Tuple((types.boolean, RESULT))
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        parts = [values[1], values[2], *(builder.extract_value(values[3], i) for i in range(len(data.types)))]
+        given = [context.make_tuple(builder, arguments[0], parts)]
+        form = context.call_conv.get_function_type(RESULT, arguments)
+        entry = builder.inttoptr(values[0], ir.PointerType(form))
+        status, result = context.call_conv.call_function(builder, entry, RESULT, arguments, given)
+        made = context.make_tuple(builder, returned, (status.is_error, result))
+        return impl_ret_new_ref(context, builder, signature.return_type, made)
+
+    return returned(int64, eta, constants, data), generate
+
+
+def unpacking(*kinds: type[tuple[Any, ...]]) -> Any:
+    """Return an intrinsic that reads one flat tuple of arrays as a tuple of named tuples and, last, a tuple of what is left."""
+
+    @intrinsic
+    def unpack(typing: Any, values: Any) -> Any:
+        del typing
+        parts, at = [], 0
+        for kind in kinds:
+            wide = len(kind._fields)  # type: ignore[attr-defined]
+            parts.append(types.NamedTuple(values.types[at:at + wide], kind))
+            at += wide
+        parts.append(types.BaseTuple.from_types(values.types[at:]))
+        typed = types.Tuple(parts)
+
+        def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+            each = iter([builder.extract_value(given[0], i) for i in range(len(values.types))])
+            made = [context.make_tuple(builder, part, [next(each) for _ in part.types]) for part in parts]
+            return impl_ret_borrowed(context, builder, signature.return_type, context.make_tuple(builder, typed, made))
+
+        return typed(values), generate
+
+    return unpack
