@@ -97,16 +97,14 @@ class Latent:
     ----------
     width : callable
         ``width(size)`` gives the number p of expected features for ``size`` columns.
-    expected_log : callable
-        ``expected_log(params, data)`` gives that maximum without the base, shape (component, row).
-    expected_sums : callable
-        ``expected_sums(params, data, responsibilities)`` gives the sums over rows of responsibilities (component, row) times
-        the expected features at that maximum, shape (component, p). Without parameters (None) q(h) is a start.
+    expect : callable
+        ``expect(params, data)`` gives that maximum without the base, shape (component, row), and a function that turns
+        responsibilities (component, row) into sums over rows of responsibilities times the expected features at that
+        maximum, shape (component, p). Without parameters (None) q(h) is a start, whose maximum means nothing.
     """
 
     width: Callable[[int], int]
-    expected_log: Callable[[Params, Array], Array]
-    expected_sums: Callable[[Params | None, Array, Array], Array]
+    expect: Callable[[Params | None, Array], tuple[Array, Callable[[Array], Array]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +188,7 @@ class Component:
     describe: Callable[[Params, Layout], Mapping[str, Array]]
     parameters: Callable[[int, int, int], int]
     source: str
+    exported: Callable[[Params], tuple[str, Mapping[str, Array]]] | None = None
     exposed: bool = False
     shared: bool = False
     latent: Latent | None = None

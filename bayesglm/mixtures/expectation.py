@@ -73,13 +73,7 @@ def assign(natural: Array, params: Sequence[Params], rows: Rows) -> tuple[Array,
     """
     if not rows.hidden:
         return kernels.assign(natural, rows.features)
-    logs = natural[:, :rows.features.shape[1]] @ rows.features.T
-    for each in rows.hidden:
-        logs += each.latent.expected_log(params[each.block], each.data)
-    top = logs.max(axis=0)
-    shares = np.exp(logs - top)
-    total = shares.sum(axis=0)
-    return shares / total, top + np.log(total)
+    return _normalised(natural, rows, [each.latent.expect(params[each.block], each.data)[0] for each in rows.hidden])
 
 
 def gather(responsibilities: Array, params: Sequence[Params] | None, rows: Rows) -> Array:
@@ -87,15 +81,23 @@ def gather(responsibilities: Array, params: Sequence[Params] | None, rows: Rows)
 
     Unobserved variables have their best posterior under these parameters, or a start where there are none.
     """
-    sums = kernels.gather(responsibilities, rows.features)
-    return np.hstack([sums, *(
-        each.latent.expected_sums(None if params is None else params[each.block], each.data, responsibilities)
-        for each in rows.hidden)]) if rows.hidden else sums
+    expected = [each.latent.expect(None if params is None else params[each.block], each.data)[1] for each in rows.hidden]
+    return np.hstack([kernels.gather(responsibilities, rows.features), *(sums(responsibilities) for sums in expected)])
 
 
 def sweep(natural: Array, params: Sequence[Params], rows: Rows) -> tuple[Array, float]:
     """Return the sums of features (component, feature) under new responsibilities, and the sum of log normalisers."""
     if not rows.hidden:
         return kernels.sweep(natural, rows.features)
-    responsibilities, normalisers = assign(natural, params, rows)
-    return gather(responsibilities, params, rows), float(normalisers.sum())
+    expected = [each.latent.expect(params[each.block], each.data) for each in rows.hidden]
+    responsibilities, normalisers = _normalised(natural, rows, [logs for logs, _ in expected])
+    hidden = (sums(responsibilities) for _, sums in expected)
+    return np.hstack([kernels.gather(responsibilities, rows.features), *hidden]), float(normalisers.sum())
+
+
+def _normalised(natural: Array, rows: Rows, hidden: Sequence[Array]) -> tuple[Array, Array]:
+    logs = np.sum([natural[:, :rows.features.shape[1]] @ rows.features.T, *hidden], axis=0)
+    top = logs.max(axis=0)
+    shares = np.exp(logs - top)
+    total = shares.sum(axis=0)
+    return shares / total, top + np.log(total)

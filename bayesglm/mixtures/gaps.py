@@ -53,10 +53,11 @@ def patterns(data: Array) -> Iterator[tuple[NDArray[np.intp], NDArray[np.bool_]]
     [([0, 2], [True, False]), ([1], [True, True])]
     """
     held = ~np.isnan(data)
-    keys, place = np.unique(held, axis=0, return_inverse=True)
-    order = np.argsort(place.ravel(), kind="stable")
-    ends = np.cumsum(np.bincount(place.ravel(), minlength=len(keys)))
-    for key, rows in zip(keys, np.split(order, ends[:-1]), strict=True):
+    packed = np.packbits(held, axis=1)
+    order = np.lexsort(packed.T)
+    new = np.flatnonzero((packed[order[1:]] != packed[order[:-1]]).any(axis=1)) + 1
+    for rows in np.split(order, new):
+        key = held[rows[:1]].ravel()
         for start in range(0, len(rows), _ROWS):
             yield rows[start:start + _ROWS], key
 
@@ -99,9 +100,11 @@ def upper(data: Array) -> Array:
 
 def distance(data: Array, mean: Array, precision: Array) -> Array:
     """Return (x - m)' P (x - m), shape (..., row)."""
-    root = np.linalg.cholesky(precision)
-    white = np.swapaxes(root, -1, -2) @ (data.T - mean[..., None])
-    return np.asarray((white**2).sum(axis=-2))
+    i, j = np.triu_indices(data.shape[1])
+    linear = (precision @ mean[..., None])[..., 0]
+    square = precision[..., i, j] * np.where(i == j, 1.0, 2.0)
+    around = np.concatenate([square, -2 * linear], axis=-1) @ np.hstack([upper(data), data]).T
+    return np.maximum(around + (mean * linear).sum(axis=-1)[..., None], 0.0)
 
 
 def completed_sums(done: Completion, data: Array, weight: Array, total: Array) -> tuple[Array, Array, Array]:

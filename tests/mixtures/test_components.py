@@ -44,13 +44,13 @@ def gaps_of(member):
 def sums_of(member, data, weight, params=None):
     if member.latent is None:
         return weight @ member.features(data, LEVELS.get(member.name, 0))
-    return member.latent.expected_sums(params, data, weight)
+    return member.latent.expect(params, data)[1](weight)
 
 
 def expected_logs(member, params, data):
     """Return E[log p(x)] without the base, shape (component, row)."""
     if member.latent is not None:
-        return member.latent.expected_log(params, data)
+        return member.latent.expect(params, data)[0]
     constant, natural = member.natural(params)
     return constant[:, None] + natural @ member.features(data, LEVELS.get(member.name, 0)).T
 

@@ -68,6 +68,12 @@ def _predictive(params: Params, data: Array) -> Array:
     return found
 
 
+def _exported(params: Params) -> tuple[str, Mapping[str, Array]]:
+    df, scale = 2 * params["shape"], _scale(params)
+    constant = gammaln((df + 1) / 2) - gammaln(df / 2) - 0.5 * np.log(df * np.pi) - np.log(scale)
+    return "independent", {"df": df, "mean": params["mean"], "scale": scale, "constant": constant.sum(axis=1)}
+
+
 def _simulate(params: Params, labels: NDArray[np.intp], exposure: Array,  # noqa: ARG001 - the contract's
               rng: np.random.Generator) -> Array:
     return np.asarray(params["mean"][labels] + _scale(params)[labels] * rng.standard_t(2 * params["shape"][labels]))
@@ -91,5 +97,5 @@ MEMBER = Component(
     base=lambda data: np.zeros(len(data)), update=_update,
     natural=_natural, divergence=_divergence, predictive=_predictive, simulate=_simulate, draw=_draw, describe=_describe,
     parameters=lambda size, levels, components: components * (2 * size),
-    source="Bernardo and Smith (2000), Bayesian Theory, appendix A",
+    source="Bernardo and Smith (2000), Bayesian Theory, appendix A", exported=_exported,
 )

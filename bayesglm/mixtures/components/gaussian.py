@@ -5,7 +5,7 @@ Lambda ~ Wishart(psi^-1, nu),   mu | Lambda ~ Normal(mean, (kappa Lambda)^-1),  
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -116,28 +116,26 @@ def _completions(params: Params | None, data: Array) -> tuple[Array, Array]:
     return params["mean"], params["nu"][:, None, None] * np.linalg.inv(params["psi"])
 
 
-def _missing_expected_log(params: Params, data: Array) -> Array:
-    size = data.shape[1]
-    mean, precision = _completions(params, data)
-    constant = 0.5 * (expected_log_det(params) - size / params["kappa"])
-    found = np.empty((len(mean), len(data)))
-    for rows, held in patterns(data):
-        done = complete(mean, precision, held)
-        level = constant - 0.5 * (held.sum() * np.log(2 * np.pi) + done.log_det)
-        found[:, rows] = level[:, None] - 0.5 * distance(data[np.ix_(rows, held)], mean[:, held], done.precision)
-    return found
-
-
-def _missing_expected_sums(params: Params | None, data: Array, responsibilities: Array) -> Array:
+def _expect_missing(params: Params | None, data: Array) -> tuple[Array, Callable[[Array], Array]]:
     size, (i, j) = data.shape[1], np.triu_indices(data.shape[1])
     mean, precision = _completions(params, data)
-    found = np.zeros((len(responsibilities), size + len(i) + 2))
-    for rows, held in patterns(data):
-        done, weight = complete(mean, precision, held), responsibilities[:, rows]
-        count, first, second = completed_sums(done, data[np.ix_(rows, held)], weight, weight.sum(axis=1))
-        entropy = 0.5 * (size - held.sum()) * (1 + np.log(2 * np.pi)) - 0.5 * done.log_det
-        found += np.hstack([first, second[:, i, j], (count * entropy)[:, None], count[:, None]])
-    return found
+    constant = np.zeros(1) if params is None else 0.5 * (expected_log_det(params) - size / params["kappa"])
+    groups = [(rows, data[np.ix_(rows, held)], held, complete(mean, precision, held)) for rows, held in patterns(data)]
+    logs = np.empty((len(constant), len(data)))
+    for rows, part, held, done in groups:
+        level = constant - 0.5 * (held.sum() * np.log(2 * np.pi) + done.log_det)
+        logs[:, rows] = level[:, None] - 0.5 * distance(part, mean[..., held], done.precision)
+
+    def sums(responsibilities: Array) -> Array:
+        found = np.zeros((len(responsibilities), size + len(i) + 2))
+        for rows, part, held, done in groups:
+            weight = responsibilities[:, rows]
+            count, first, second = completed_sums(done, part, weight, weight.sum(axis=1))
+            entropy = 0.5 * (size - held.sum()) * (1 + np.log(2 * np.pi)) - 0.5 * done.log_det
+            found += np.hstack([first, second[:, i, j], (count * entropy)[:, None], count[:, None]])
+        return found
+
+    return logs, sums
 
 
 def _missing_natural(params: Params) -> tuple[Array, Array]:
@@ -164,6 +162,20 @@ def predictive(params: Params, data: Array) -> Array:
             constant = gammaln((nu + size) / 2) - gammaln(nu / 2) - size / 2 * np.log(nu * np.pi) - np.log(np.diag(chol)).sum()
             found[rows, k] = constant - (nu + size) / 2 * np.log1p((white**2).sum(axis=0) / nu)
     return found
+
+
+def exported(params: Params) -> tuple[str, Mapping[str, Array]]:
+    """Return the multivariate Student-t as the scorer takes it."""
+    df, root = _scale_root(params)
+    return joint_student_t(df, params["mean"], root)
+
+
+def joint_student_t(df: Array, mean: Array, root: Array) -> tuple[str, Mapping[str, Array]]:
+    """Return a multivariate Student-t with Cholesky factors of its scale as the scorer takes it."""
+    size = mean.shape[1]
+    constant = gammaln((df + size) / 2) - gammaln(df / 2) - size / 2 * np.log(df * np.pi)
+    log_det = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
+    return "joint", {"df": df, "mean": mean, "root": root, "constant": constant - log_det}
 
 
 def simulate(params: Params, labels: NDArray[np.intp], exposure: Array,  # noqa: ARG001 - the contract's
@@ -212,14 +224,13 @@ _WHOLE = Component(
     base=lambda data: np.zeros(len(data)), update=_update, natural=natural, divergence=_divergence,
     predictive=predictive, simulate=simulate, draw=_draw, describe=describe,
     parameters=lambda size, levels, components: components * (size + size * (size + 1) // 2),
-    source="Bishop (2006), Pattern Recognition and Machine Learning, section 10.2",
+    source="Bishop (2006), Pattern Recognition and Machine Learning, section 10.2", exported=exported,
 )
 
 
 def with_missing(whole: Component) -> Component:
     """Return the component for columns with missing values, which are integrated out."""
-    latent = Latent(width=lambda size: size + size * (size + 1) // 2 + 2, expected_log=_missing_expected_log,
-                    expected_sums=_missing_expected_sums)
+    latent = Latent(width=lambda size: size + size * (size + 1) // 2 + 2, expect=_expect_missing)
     return replace(
         whole, name=f"{whole.name}_with_missing", label=f"{whole.label}, missing values integrated out",
         features=lambda data, levels: np.empty((len(data), 0)), natural=_missing_natural, latent=latent,

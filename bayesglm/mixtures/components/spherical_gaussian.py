@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import digamma, gammaln
 
 from bayesglm.mixtures.component import Array, Component, Drawn, Layout, Params, describe_numbers, filled
-from bayesglm.mixtures.components.gaussian import KAPPA, WITHIN, check_spread
+from bayesglm.mixtures.components.gaussian import KAPPA, WITHIN, check_spread, joint_student_t
 
 _SHAPE = 1.5
 
@@ -70,6 +70,13 @@ def _predictive(params: Params, data: Array) -> Array:
     return found
 
 
+def _exported(params: Params) -> tuple[str, Mapping[str, Array]]:
+    size = params["mean"].shape[1]
+    root = np.zeros((len(params["mean"]), size, size))
+    root[:, range(size), range(size)] = np.sqrt(_variance(params))
+    return joint_student_t(2 * params["shape"], params["mean"], root)
+
+
 def _simulate(params: Params, labels: NDArray[np.intp], exposure: Array,  # noqa: ARG001 - the contract's
               rng: np.random.Generator) -> Array:
     df = 2 * params["shape"][labels]
@@ -96,5 +103,5 @@ MEMBER = Component(
     base=lambda data: np.zeros(len(data)), update=_update, natural=_natural, divergence=_divergence,
     predictive=_predictive, simulate=_simulate, draw=_draw, describe=_describe,
     parameters=lambda size, levels, components: components * (size + 1),
-    source="Bernardo and Smith (2000), Bayesian Theory, appendix A",
+    source="Bernardo and Smith (2000), Bayesian Theory, appendix A", exported=_exported,
 )

@@ -14,7 +14,7 @@ whose natural parameter is q(g). Missing values are Gaussian given u and are int
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +30,10 @@ from bayesglm.mixtures.components.gaussian import (
     posterior_of,
     wishart_prior,
 )
-from bayesglm.mixtures.gaps import Completion, complete, completed_sums, distance, patterns
+from bayesglm.mixtures.gaps import complete, completed_sums, distance, patterns
 from bayesglm.mixtures.grid import choose, describe_grid, quantile
 
-DEGREES = np.array([1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 25.0, 50.0, 100.0])
+DEGREES = np.array([1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 15.0, 30.0, 100.0])
 _NODES = np.linspace(-14.0, 8.0, 49)  # sds of log u around its mode given a row, for the predictive
 _HALVINGS = 45
 _NEGLIGIBLE = 1e-9  # probability on the grid that no density shows
@@ -103,53 +103,39 @@ def _divergence(prior: Params, params: Params) -> Array:
     return np.asarray((share * (_divergence_given(prior, params) + of_grid)).sum(axis=1))
 
 
-def _scale_terms(a: Array, b: Array) -> Array:
-    """Return the last feature for a scale that is Gamma(a, b), shape (..., grid, row)."""
-    half = DEGREES[:, None] / 2
-    return np.asarray(half * np.log(half) - gammaln(half) + gammaln(a) - a * np.log(b) + a * (1 - half / b))
-
-
-def _scales(params: Params | None, data: Array) -> Iterator[tuple[NDArray[np.intp], NDArray[np.bool_], Completion, Array, Array]]:
-    """Yield rows, their observed columns, how they are completed, and a and b of their scales, shape (component, grid, row)."""
-    size, grid = data.shape[1], len(DEGREES)
-    start = params is None
+def _expect(params: Params | None, data: Array) -> tuple[Array, Callable[[Array], Array]]:
+    """Return expected log densities, and expected sums given responsibilities; see the module."""
+    size, (i, j), grid = data.shape[1], np.triu_indices(data.shape[1]), len(DEGREES)
     mean = np.zeros((1, grid, size)) if params is None else params["mean"]
     precision = np.broadcast_to(np.eye(size), (1, grid, size, size)) if params is None else _precision(params)
+    half = DEGREES[:, None] / 2
+    groups, logs = [], np.zeros((len(mean), len(data)))
     for rows, held in patterns(data):
-        done = complete(mean, precision, held)
-        a = (DEGREES[:, None] + held.sum()) / 2
-        if start:
+        part, done, gone = data[np.ix_(rows, held)], complete(mean, precision, held), size - held.sum()
+        a = half + held.sum() / 2
+        at = half * np.log(half) - gammaln(half) + gammaln(a)
+        if params is None:
             b = np.broadcast_to(a, (1, grid, len(rows)))
+            at = at - a * np.log(b)
         else:
-            away = distance(data[np.ix_(rows, held)], mean[..., held], done.precision)
-            b = (DEGREES[:, None] + away + (size / params["kappa"])[..., None]) / 2 if params is not None else a
-        yield rows, held, done, a, b
-
-
-def _expected_log(params: Params, data: Array) -> Array:
-    found = np.empty((len(params["share"]), len(data)))
-    level, share = _level(params), params["share"]
-    for rows, held, done, a, b in _scales(params, data):
-        gone = len(held) - held.sum()
-        half = DEGREES[:, None] / 2
-        at = half * np.log(half) - gammaln(half) + gammaln(a) - a * np.log(b)
-        at += (level + 0.5 * (gone * np.log(2 * np.pi) - done.log_det))[..., None]
-        found[:, rows] = np.einsum("kg,kgn->kn", share, at)
-    return found
-
-
-def _expected_sums(params: Params | None, data: Array, responsibilities: Array) -> Array:
-    size, (i, j) = data.shape[1], np.triu_indices(data.shape[1])
-    found = np.zeros((len(responsibilities), len(DEGREES), (_width(size) - 1) // len(DEGREES)))
-    for rows, held, done, a, b in _scales(params, data):
-        share = responsibilities[:, None, rows]
-        gone = size - held.sum()
+            b = half + (distance(part, mean[..., held], done.precision) + (size / params["kappa"])[..., None]) / 2
+            at = at - a * np.log(b)
+            level = _level(params) + 0.5 * (gone * np.log(2 * np.pi) - done.log_det)
+            logs[:, rows] = np.einsum("kg,kgn->kn", params["share"], at) + (params["share"] * level).sum(axis=1, keepdims=True)
         entropy = 0.5 * (gone * (1 + np.log(2 * np.pi)) - done.log_det)
-        extra = (share * (_scale_terms(a, b) + entropy[..., None])).sum(axis=2)
-        total = np.broadcast_to(share.sum(axis=2), extra.shape)
-        weight, first, second = completed_sums(done, data[np.ix_(rows, held)], share * (a / b), total)
-        found += np.concatenate([weight[..., None], first, second[..., i, j], extra[..., None]], axis=2)
-    return np.hstack([found.reshape(len(found), -1), responsibilities.sum(axis=1, keepdims=True)])
+        groups.append((rows, part, done, a / b, at + a - half * (a / b) + entropy[..., None]))
+
+    def sums(responsibilities: Array) -> Array:
+        found = np.zeros((len(responsibilities), grid, size + len(i) + 2))
+        for rows, part, done, scale, extra in groups:
+            share = responsibilities[:, None, rows]
+            of_scales = (share * extra).sum(axis=2)
+            total = np.broadcast_to(share.sum(axis=2), of_scales.shape)
+            weight, first, second = completed_sums(done, part, share * scale, total)
+            found += np.concatenate([weight[..., None], first, second[..., i, j], of_scales[..., None]], axis=2)
+        return np.hstack([found.reshape(len(found), -1), responsibilities.sum(axis=1, keepdims=True)])
+
+    return logs, sums
 
 
 def _kernel(params: Params, k: int, g: int, data: Array, held: NDArray[np.bool_]) -> Array:
@@ -249,5 +235,5 @@ MEMBER = Component(
     base=lambda data: np.zeros(len(data)), update=_update, natural=_natural, divergence=_divergence, predictive=_predictive,
     simulate=_simulate, draw=_draw, describe=_describe,
     parameters=lambda size, levels, components: components * (size + size * (size + 1) // 2 + 1),
-    source="Svensén and Bishop (2005), Neurocomputing 64, 235-252", latent=Latent(_width, _expected_log, _expected_sums),
+    source="Svensén and Bishop (2005), Neurocomputing 64, 235-252", latent=Latent(_width, _expect),
 )

@@ -18,6 +18,7 @@ from bayesglm.mixtures.components.gaussian import (
     divergences,
     draw_roots,
     draws_given,
+    exported,
     natural,
     posterior_of,
     predictive,
@@ -51,6 +52,6 @@ _WHOLE = Component(
     base=lambda data: np.zeros(len(data)), update=_update, natural=natural, divergence=_divergence, predictive=predictive,
     simulate=simulate, draw=_draw, describe=describe,
     parameters=lambda size, levels, components: components * size + size * (size + 1) // 2,
-    source="Gelman et al. (2013), Bayesian Data Analysis, section 3.6", shared=True,
+    source="Gelman et al. (2013), Bayesian Data Analysis, section 3.6", exported=exported, shared=True,
 )
 MEMBER = replace(_WHOLE, missing=with_missing(_WHOLE))
