@@ -12,14 +12,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
 from bayesglm.checks.check import Check, CheckResult, Checks
 from bayesglm.data.table import Table
 from bayesglm.mixtures.fitted import FittedMixture
 from bayesglm.registry import discover
 from bayesglm.report.standing import Panel
 
-__all__ = ["PANEL", "Checks", "Examined", "examined", "run_checks"]
+__all__ = ["FITTED_ROWS", "PANEL", "Checks", "Examined", "examined", "frame_of", "run_checks"]
 
+FITTED_ROWS = "it asks about the rows that the mixture was fitted to, which are not what it is held against"
 PANEL = Panel("bayesglm.mixtures.checks", "fitting diagnostics")
 
 
@@ -40,6 +43,15 @@ class Examined:
     fit: FittedMixture
     table: Table | None
     own: bool
+
+    def table_frame(self) -> pd.DataFrame | None:
+        """Return the rows as a data frame with the columns of the fit; None stands for the fitted rows."""
+        return None if self.own or self.table is None else frame_of(self.fit, self.table)
+
+
+def frame_of(fit: FittedMixture, table: Table) -> pd.DataFrame:
+    """Return the columns of the fit as a data frame."""
+    return pd.DataFrame({name: table[name].labels() for part in fit.parts for name in part.columns})
 
 
 def examined(fit: FittedMixture, data: Any = None) -> Examined:

@@ -46,7 +46,7 @@ def standard_error(values: Array) -> float:
     Examples
     --------
     >>> values = np.repeat([1.0, -1.0, 1.0, -1.0, 2.0, -2.0, 1.0, -1.0, 0.0, 0.0], 10)
-    >>> standard_error(values) > 2 * values.std() / 10
+    >>> bool(standard_error(values) > 2 * values.std() / 10)
     True
     """
     count = len(values)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
@@ -29,6 +30,7 @@ class MixtureFit(LastingMixture):
 
     Examples
     --------
+    >>> from bayesglm.mixtures import Mixture
     >>> rng = np.random.default_rng(1)
     >>> data = {"x": np.concatenate([rng.normal(0, 1, 200), rng.normal(9, 1, 100)])}
     >>> fit = Mixture(["x"], data).fit(seed=1)

@@ -73,7 +73,7 @@ def rand_index(first: ArrayLike, second: ArrayLike) -> float:
 
     Examples
     --------
-    >>> rand_index([1, 1, 2, 2], ["b", "b", "a", "a"]), rand_index([1, 1, 2, 2], [1, 2, 1, 2])
+    >>> rand_index([1, 1, 2, 2], ["b", "b", "a", "a"]), round(rand_index([1, 1, 2, 2], [1, 2, 1, 2]), 3)
     (1.0, -0.5)
     """
     table = pd.crosstab(np.asarray(first), np.asarray(second)).to_numpy()

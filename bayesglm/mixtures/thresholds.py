@@ -257,7 +257,7 @@ def by_labels(tails: Array, labels: ArrayLike, *, precision: float = 0.8, gap: i
     --------
     >>> found = by_labels(np.array([0.9, 0.01, 0.02, 0.5, 0.3, 0.015]), [0, 1, 1, 0, 0, 2])
     >>> found.value, str(found.detection.recall)
-    (0.02, '2 of 2, 33% to 100%')
+    (0.015, '2 of 2, 43% to 100%')
     """
     least = _checked_share("precision", precision)
     _check_lengths(tails, labels)

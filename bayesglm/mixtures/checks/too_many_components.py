@@ -1,0 +1,65 @@
+"""Too many components: whether merging or leaving out some of them describes the rows better."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from bayesglm.checks.check import Check, CheckResult, Verdict, not_applicable
+from bayesglm.mixtures.ascent import Posterior, Problem
+from bayesglm.mixtures.check import FITTED_ROWS, Examined
+from bayesglm.mixtures.expectation import assign
+from bayesglm.mixtures.fitted import FittedMixture
+from bayesglm.mixtures.learning import coordinates, rows_and_bases
+from bayesglm.mixtures.moves import GAIN, Search, climb, delete, merge
+
+NAME = "too_many_components"
+ROWS = 4000
+_MUCH = 10.0  # nats
+
+
+def bic(fit: FittedMixture, problem: Problem, posterior: Posterior) -> float:
+    """Return minus twice the log likelihood at expected log parameters plus log(rows) for each free parameter.
+
+    Source: Schwarz (1978), Annals of Statistics 6, 461. Its theory does not hold for mixtures; it is shown as a second opinion.
+    """
+    _, logs = assign(posterior.natural, posterior.params, problem.held)
+    free = posterior.size - 1 + sum(
+        part.component.parameters(len(part.layout.names), len(part.layout.levels), posterior.size) for part in fit.parts)
+    return float(-2 * (logs.sum() + problem.base) + free * np.log(problem.rows))
+
+
+def _run(held: Examined, seed: int) -> CheckResult:
+    fit = held.fit
+    if fit.table is None or not held.own:
+        return not_applicable(NAME, FITTED_ROWS)
+    rng = np.random.default_rng(seed)
+    table = fit.table.take(np.sort(rng.choice(fit.table.rows, min(ROWS, fit.table.rows), replace=False)))
+    rows, bases, numbers = rows_and_bases(fit.parts, table)
+    problem = replace(fit.priors, held=rows, base=float(bases.sum()))
+    posterior = replace(fit.posterior, kept=np.zeros_like(fit.posterior.kept))
+    search, start = Search(problem, coordinates(fit.parts, numbers), rng), climb(problem, posterior)
+    better = delete(search, merge(search, start))
+    gain = better.bound - start.bound
+    lines = [("as fitted", start), ("after merging", better)]
+    shown = pd.DataFrame([{"mixture": name, "components": state.posterior.size, "bound": state.bound,
+                           "BIC": bic(fit, problem, state.posterior)} for name, state in lines])
+    fewer = start.posterior.size - better.posterior.size
+    if fewer and gain > GAIN:
+        verdict: Verdict = "fail" if gain > _MUCH else "warn"
+        return CheckResult(NAME, verdict, f"{better.posterior.size} components describe the rows better than "
+                           f"{start.posterior.size}: merging raises the bound by {gain:.1f} nats",
+                           "Fit again, with max_components well above the number that was found and with more starts.", shown)
+    if fit.posterior.size == fit.priors.limit > 1:
+        return CheckResult(NAME, "warn", f"all {fit.posterior.size} components that were allowed are in use",
+                           "Raise max_components; if that is used up too, a column is not of the components' kind: transform it.",
+                           shown)
+    return CheckResult(NAME, "pass", f"no merge of the {start.posterior.size} components raises the bound", "", shown)
+
+
+MEMBER = Check(
+    name=NAME, question="Would fewer components describe the rows better?", run=_run,
+    source="Corduneanu and Bishop (2001), Variational Bayesian model selection for mixture distributions, AISTATS",
+)
