@@ -120,6 +120,7 @@ def _call(types: tuple[Any, ...], kernel_signature: tuple[Any, ...]) -> Any:
     from numba.core import types as nb
     from numba.extending import intrinsic
     from numba.np.arrayobj import make_array, populate_array
+    from numba.np.numpy_support import as_dtype
 
     @intrinsic
     def call(typing: Any, q: Any, gradient: Any, table: Any) -> Any:
@@ -139,7 +140,7 @@ def _call(types: tuple[Any, ...], kernel_signature: tuple[Any, ...]) -> Any:
                 strides = [number(place + 1 + kind.ndim + axis) for axis in range(kind.ndim)]
                 array = make_array(kind)(context, builder)
                 populate_array(array, data=builder.inttoptr(number(place), data), shape=shape, strides=strides,
-                               itemsize=word(kind.dtype.bitwidth // 8), meminfo=None)
+                               itemsize=word(as_dtype(kind.dtype).itemsize), meminfo=None)
                 arrays.append(array._getvalue())
                 place += 1 + 2 * kind.ndim
             given = [values[0], values[1], *arrays]

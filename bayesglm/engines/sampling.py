@@ -113,6 +113,8 @@ def _draw(
                and met(collected.draws.between(0, length), collected.target.goals, collected.suspects)):
         if length == most:
             break
+        if deadline is not None and time.perf_counter() >= deadline:
+            return False
         wanted = min(length + chunk, most)
         # a chunk ahead, while others are behind or the goals are looked at
         collected.chains.allow(collected.chains.tune + min(wanted + chunk, most))

@@ -1,0 +1,292 @@
+"""The sampling loop: draws depend on the seed alone, stopping on the draws alone; a run cut short is the first part of the whole."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from bayesglm.engines import chains, sampling
+from bayesglm.engines.goals import Suspects, effective, met, worst
+from bayesglm.engines.native import native
+from bayesglm.engines.sampling import Adaptation, Sampled, Target, sample
+from bayesglm.errors import EngineError
+
+Array = NDArray[np.float64]
+SIZE, CHAINS = 5, 4
+SHORT = Adaptation(tune=60)
+
+
+def expand(flat: Array) -> dict[str, Array]:
+    return {"x": flat, "total": flat.sum(axis=1)}
+
+
+def standard_normal(q: Array) -> tuple[float, Array]:
+    """Return value and gradient, summed in the order in which compiled code does it."""
+    return 0.5 * float(sum(-q * q)), -q
+
+
+def normal_target(delay: Callable[[int], float] = lambda thread: 0.0, **options: object) -> Target:
+    """Return a standard normal whose evaluations take as long as the delay says for the n-th thread that asks."""
+    threads: list[int] = []
+
+    def density(q: Array) -> tuple[float, Array]:
+        if threading.get_ident() not in threads:
+            threads.append(threading.get_ident())
+        time.sleep(delay(threads.index(threading.get_ident())))
+        return standard_normal(q)
+
+    starts = np.random.default_rng(0).normal(size=(CHAINS, SIZE), scale=2.0)
+    return replace(Target(SIZE, lambda: density, starts, expand), **options)
+
+
+@cache
+def whole() -> Sampled:
+    return sample(normal_target(), seed=3, adaptation=SHORT, draws=80)
+
+
+def begins_like_the_whole(found: Sampled) -> None:
+    n = found.stats["energy"].shape[1]
+    for name, values in found.draws.items():
+        np.testing.assert_array_equal(values, whole().draws[name][:, :n])
+    for name, values in found.stats.items():
+        np.testing.assert_array_equal(values, whole().stats[name][:, :n])
+
+
+@pytest.mark.parametrize("cores", [1, 2, 4])
+def test_draws_depend_on_neither_clock_nor_threads(cores: int) -> None:
+    uneven = normal_target(lambda thread: 0.0002 * (thread % 3 == 1))
+    found = sample(uneven, seed=3, adaptation=SHORT, draws=40, cores=cores, block=20)
+    assert found.draws["x"].shape == (CHAINS, 40, SIZE)
+    assert found.complete
+    begins_like_the_whole(found)
+
+
+def test_another_seed_gives_other_draws_and_chains_differ() -> None:
+    found = sample(normal_target(), seed=4, adaptation=SHORT, draws=40)
+    assert not np.isclose(found.draws["x"], whole().draws["x"][:, :40]).any()
+    assert not np.isclose(found.draws["x"][0], found.draws["x"][1]).any()
+
+
+def test_a_compiled_density_gives_the_same_draws_as_one_in_python() -> None:
+    import numba
+
+    @numba.njit(nogil=True)
+    def normal(q, gradient, precision):
+        value = 0.0
+        for i in range(q.size):
+            gradient[i] = -precision[0] * q[i]
+            value += q[i] * gradient[i]
+        return 0.5 * value
+
+    compiled = native(normal, [np.ones(1)])
+    for _ in range(2):  # the second run is not touched by the first having been stopped
+        begins_like_the_whole(sample(normal_target(density=compiled), seed=3, adaptation=SHORT, draws=80))
+
+
+def test_a_kernel_reads_its_arrays_of_any_layout() -> None:
+    import ctypes
+
+    import numba
+
+    @numba.njit
+    def kernel(q, gradient, *arrays):
+        if q[0] > 100:
+            raise ValueError("too large")
+        gradient[:] = arrays[0].T[1, 0]
+        return arrays[0][2, 1] + arrays[1][3] + arrays[2].sum()
+
+    arrays = [np.arange(12.0).reshape(3, 4)[:, ::2], np.arange(4), np.array([True, True])]
+    found = native(kernel, arrays)
+    q, gradient, value = np.array([1.0, 2.0]), np.zeros(2), np.zeros(1)
+    call = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, *[ctypes.c_void_p] * 4)(found.address)
+
+    def code() -> int:
+        return int(call(2, *(each.ctypes.data for each in (q, gradient, value, found.table))))
+
+    assert code() == 0
+    assert value[0] == arrays[0][2, 1] + 3 + 2
+    assert gradient.tolist() == [arrays[0][0, 1]] * 2
+    q[0] = 101.0
+    assert code() > 0  # what the kernel raises ends a trajectory, not the process
+    other = found.fresh()
+    found.stop()
+    assert code() == 0
+    assert value[0] < -1e280
+    assert other.table[0] == 0
+
+
+def counted_target(at: Callable[[int], None]) -> Target:
+    """Return the standard normal, which tells how often it was evaluated so far."""
+    calls = [0]
+
+    def density(q: Array) -> tuple[float, Array]:
+        calls[0] += 1
+        at(calls[0])
+        return standard_normal(q)
+
+    return normal_target(density=lambda: density)
+
+
+def half_way() -> int:
+    """Return after how many evaluations the whole run has about half its draws."""
+    return whole().gradients["tune"] + whole().gradients["draws"] // 2
+
+
+def test_time_that_is_up_leaves_the_first_draws_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0]
+    clock = SimpleNamespace(perf_counter=lambda: float(now[0]), sleep=time.sleep)
+    monkeypatch.setattr(chains, "time", clock)
+    monkeypatch.setattr(sampling, "time", clock)
+    target = counted_target(lambda calls: now.__setitem__(0, calls))
+    found = sample(target, seed=3, adaptation=SHORT, draws=80, max_seconds=half_way(), block=10)
+    n = found.stats["energy"].shape[1]
+    assert 0 < n < 80
+    assert not found.complete
+    assert f"{CHAINS} chains with {n} of 80 draws" in found.notes[0]
+    begins_like_the_whole(found)
+    now[0] = 0
+    with pytest.raises(EngineError, match="before all chains had a draw"):
+        sample(counted_target(lambda calls: now.__setitem__(0, calls)), seed=3, adaptation=SHORT, draws=80, max_seconds=200)
+
+
+def test_an_interrupt_leaves_the_first_draws_of_the_whole() -> None:
+    target = counted_target(lambda calls: os.kill(os.getpid(), signal.SIGINT) if calls == half_way() else None)
+    found = sample(target, seed=3, adaptation=SHORT, draws=80, block=10)
+    assert 0 < found.stats["energy"].shape[1] < 80
+    assert not found.complete
+    assert "interrupted" in found.notes[0]
+    begins_like_the_whole(found)
+
+
+def test_it_stops_at_the_first_block_that_meets_the_goals() -> None:
+    goals = {"x": 700.0, "total": 900.0}
+    found = sample(normal_target(goals=goals), seed=3, adaptation=SHORT, block=50)
+    n = found.stats["energy"].shape[1]
+    draws = {name: np.swapaxes(values, 0, 1) for name, values in found.draws.items()}
+    first = [{name: values[:end] for name, values in draws.items()} for end in range(50, n + 1, 50)]
+    assert [met(each, goals, Suspects()) for each in first] == [False] * (n // 50 - 1) + [True]
+    assert n > 50
+    again = sample(normal_target(lambda thread: 0.0001 * (thread == 2), goals=goals), seed=3, adaptation=SHORT, block=50, cores=1)
+    np.testing.assert_array_equal(again.draws["x"], found.draws["x"])
+
+
+def test_goals_that_are_not_met_are_told() -> None:
+    found = sample(normal_target(goals={"x": 1e6}), seed=3, adaptation=SHORT, block=40, most_draws=80)
+    assert found.complete
+    assert found.draws["x"].shape[1] == 80
+    assert "x has" in found.notes[0]
+    assert "of 1000000" in found.notes[0]
+
+
+def test_evaluations_are_counted() -> None:
+    calls = [0]
+
+    def density(q: Array) -> tuple[float, Array]:
+        calls[0] += 1
+        return standard_normal(q)
+
+    found = sample(normal_target(density=lambda: density), seed=3, adaptation=SHORT, draws=80)
+    assert found.gradients["draws"] == found.stats["n_steps"].sum()
+    counted = sum(found.gradients.values())
+    assert 0.9 * calls[0] < counted <= calls[0]  # beside the leaps: the starts, the first step sizes, a draw ahead
+
+
+def test_what_a_density_raises_comes_through() -> None:
+    def density(q: Array) -> tuple[float, Array]:
+        raise ZeroDivisionError("in the density")
+
+    with pytest.raises(ZeroDivisionError, match="in the density"):
+        sample(normal_target(density=lambda: density), seed=3, draws=10)
+
+
+def test_a_start_that_cannot_be_is_an_error() -> None:
+    with pytest.raises(EngineError, match="finite"):
+        sample(normal_target(density=lambda: lambda q: (np.nan, q)), seed=3, draws=10)
+
+
+def test_big_variables_are_kept_in_single_precision() -> None:
+    found = sample(normal_target(single=frozenset({"x"})), seed=3, adaptation=SHORT, draws=80)
+    assert found.draws["x"].dtype == np.float32
+    np.testing.assert_array_equal(found.draws["x"], whole().draws["x"].astype(np.float32))
+    np.testing.assert_array_equal(found.draws["total"], whole().draws["total"])
+
+
+def test_the_tree_has_dims_and_coordinates() -> None:
+    target = normal_target(dims={"x": ("service",)}, coords={"service": tuple("abcde"), "unused": (1,)})
+    tree = whole().tree(target)
+    assert tree["posterior"]["x"].dims == ("chain", "draw", "service")
+    assert set(tree["posterior"].coords) == {"chain", "draw", "service"}
+    assert tree["sample_stats"]["diverging"].dtype == bool
+
+
+def ridge(**options: object) -> Target:
+    """Return a normal with one direction of sd 30, which a diagonal mass matrix cannot follow."""
+    size = 20
+    direction = np.ones(size) / np.sqrt(size)
+
+    def density(q: Array) -> tuple[float, Array]:
+        gradient = -(q - direction * (direction @ q) * (1 - 1 / 900))
+        return 0.5 * float(q @ gradient), gradient
+
+    return Target(size, lambda: density, np.random.default_rng(1).normal(size=(CHAINS, size)), lambda flat: {"x": flat})
+
+
+def test_the_adaptation_whose_draws_are_worth_more_is_kept() -> None:
+    forms = [Adaptation(tune=250, form=form) for form in ("diag", "low_rank")]
+    found = sample(ridge(), seed=1, adaptation=forms, draws=100)
+    assert "low_rank" in found.notes[0].split(":")[0]
+    alone = sample(ridge(), seed=1, adaptation=forms[1], draws=100)
+    np.testing.assert_array_equal(found.draws["x"], alone.draws["x"])
+
+
+def test_effective_sizes_are_those_of_arviz() -> None:
+    from arviz_stats.base import array_stats
+
+    rng = np.random.default_rng(2)
+    for n_draw in (60, 101):
+        draws = rng.normal(size=(8, 3, n_draw))
+        for element, phi in enumerate(np.linspace(-0.9, 0.97, 8)):
+            for t in range(1, n_draw):
+                draws[element, :, t] = phi * draws[element, :, t - 1] + np.sqrt(1 - phi**2) * draws[element, :, t]
+        draws[2] = np.round(draws[2], 1)
+        draws[3, 0, :20] = draws[3, 0, 0]
+        draws[4] = np.abs(draws[4])
+        found = effective(draws)
+        for element in range(8):
+            axes = {"chain_axis": 0, "draw_axis": 1}
+            np.testing.assert_allclose(found.bulk[element], array_stats.ess(draws[element], method="bulk", **axes), rtol=1e-9)
+            np.testing.assert_allclose(
+                found.tail[element], array_stats.ess(draws[element], method="tail", prob=(0.05, 0.95), **axes), rtol=1e-9)
+            np.testing.assert_allclose(found.r_hat[element], array_stats.rhat(draws[element], **axes), rtol=1e-9)
+
+
+def test_elements_that_never_change_meet_any_goal_within_reach_and_broken_ones_none() -> None:
+    draws = np.random.default_rng(3).normal(size=(3, 2, 50))
+    draws[1], draws[2, 0, 7] = 4.0, np.nan
+    found = effective(draws)
+    assert (found.bulk[1], found.tail[1], found.r_hat[1]) == (100.0, 100.0, 1.0)
+    assert (found.bulk[2], found.tail[2], found.r_hat[2]) == (0.0, 0.0, np.inf)
+
+
+def test_suspects_change_no_answer() -> None:
+    rng = np.random.default_rng(4)
+    draws = {"few": rng.normal(size=(500, 4)), "many": rng.normal(size=(500, 4, 30))}
+    draws["many"][:, :, 17] += np.linspace(0, 3, 500)[:, None]
+    suspects = Suspects()
+    assert not met(draws, {"few": 500.0, "many": 400.0}, suspects)
+    assert suspects.found["many"].tolist() == [17]
+    draws["many"][:, :, 17] = draws["many"][:, :, 16]
+    assert met(draws, {"few": 500.0, "many": 400.0}, suspects) == met(draws, {"few": 500.0, "many": 400.0}, Suspects()) is True
+    bulk, tail, r_hat = worst(draws, {"many": 400.0})["many"]
+    each = effective(np.ascontiguousarray(draws["many"].transpose(2, 1, 0)))
+    assert (bulk, tail, r_hat) == (each.bulk.min(), each.tail.min(), each.r_hat.max())
