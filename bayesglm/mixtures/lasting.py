@@ -5,6 +5,7 @@ Every method is one call of a function that stands elsewhere; what it returns is
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -12,6 +13,7 @@ from typing import Any, Self
 import pandas as pd
 
 from bayesglm.errors import OptionError, unknown
+from bayesglm.mixtures import saving
 from bayesglm.mixtures.batches import batches_of, piece_rows, survey
 from bayesglm.mixtures.fitted import FittedMixture
 from bayesglm.mixtures.identity import Standing, follow
@@ -166,6 +168,25 @@ class LastingMixture(FittedMixture):
         rows = self.schema.rows + sum(each.schema.rows - self.schema.rows for each in updates)
         identity = replace(self.identity, ids=tuple(self.ids[k] for k in order))
         return replace(self, found=found, identity=identity, table=None, schema=replace(self.schema, rows=rows))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fit to one sealed file that holds no row and no code: see `saving.save`."""
+        saving.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Return the fit that `save` wrote; it scores, draws and is updated as before, and has no rows at hand.
+
+        Raises
+        ------
+        StorageError
+            The file is damaged, foreign or from a newer version, or names a component that is not known here.
+        """
+        return cls(**saving.read(path))
+
+    def export(self, path: str | os.PathLike[str]) -> None:
+        """Write weights, means and Cholesky factors for `bayesglm.mixtures.scorer.Scorer`: see `saving.export`."""
+        saving.export(self, path)
 
     def _source(self, data: Any) -> Source:
         names = list(dict.fromkeys(name for part in self.parts for name in part.columns))
