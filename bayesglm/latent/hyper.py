@@ -121,3 +121,12 @@ def evaluate(t, hyper):
             gradient[k] = log * other - complement * share + other - share
         total += value
     return theta, speed, total, gradient
+
+
+@njit(cache=True, nogil=True)
+def thetas(t, hyper):
+    """Return theta at many t, shape (draw, theta)."""
+    out = np.empty(t.shape)
+    for s in range(len(t)):
+        out[s] = evaluate(t[s], hyper)[0]
+    return out

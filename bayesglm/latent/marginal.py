@@ -127,17 +127,16 @@ class Optimum:
         Inverse of minus its Hessian: the approximate posterior covariance of t.
     distance : float
         Length of the gradient in units of the posterior sd of t; 0 at an exact optimum.
-    evaluations : int
-        How often the marginal was evaluated.
     """
 
     marginal: Marginal
     covariance: Array
     distance: float
-    evaluations: int
 
 
 TOLERANCE = 0.01
+_CLOSE = 0.1
+_MOST_NEWTON = 20
 
 
 def centre(field: Field) -> Array:
@@ -159,40 +158,47 @@ def centre(field: Field) -> Array:
     return start
 
 
-def optimise(posterior: Posterior, start: Array) -> Optimum:
-    """Climb the Laplace marginal from a start until its gradient is below `TOLERANCE` posterior sds."""
-    field = posterior.field
-    _, wide, size = field.sizes
-    seen: list[Marginal] = []
-    at = [(np.zeros(size), np.zeros(wide))]
+def climb(posterior: Posterior, start: Array, field: Vector | None = None, *, rough: bool = False) -> Marginal:
+    """Climb the Laplace marginal by BFGS; a rough climb only goes where a closer one would end."""
+    _, wide, size = posterior.field.sizes
+    at = [(np.zeros(size), np.zeros(wide)) if field is None else field]
+    best: list[Marginal] = []
 
     def objective(t: Array) -> tuple[float, Array]:
         found = marginal(posterior, t, at[0])
-        seen.append(found)
-        if np.isfinite(found.value):
-            at[0] = (found.point.w, found.point.v)
-        return -found.value, -found.gradient
+        if np.isfinite(found.value) and (not best or found.value > best[0].value):
+            at[0], best[:] = (found.point.w, found.point.v), [found]
+        # A line search that runs into a wall turns back.
+        return (-found.value, -found.gradient) if np.isfinite(found.value) else (1e300, np.zeros(len(t)))
 
-    if not field.hyper.size:
-        found = marginal(posterior, start, at[0])
-        return Optimum(found, np.zeros((0, 0)), 0.0, 1)
-    result = optimize.minimize(objective, start, jac=True, method="BFGS", options={"gtol": 1e-3, "maxiter": 200})
-    t = result.x
-    best = marginal(posterior, t, at[0])
-    hessian = _hessian(posterior, best)
-    for _ in range(20):
-        covariance = _inverse(hessian)
+    if not len(start):
+        return marginal(posterior, start, at[0])
+    options = {"gtol": 0.3, "maxiter": 15} if rough else {"gtol": 1e-2, "maxiter": 200}
+    optimize.minimize(objective, start, jac=True, method="BFGS", options=options)
+    return best[0] if best else marginal(posterior, start, at[0])
+
+
+def optimise(posterior: Posterior, start: Array, field: Vector | None = None) -> Optimum:
+    """Climb the Laplace marginal from a start until its gradient is below `TOLERANCE` posterior sds."""
+    best = climb(posterior, start, field)
+    if not len(start):
+        return Optimum(best, np.zeros((0, 0)), 0.0)
+    for _ in range(_MOST_NEWTON):
+        covariance = _inverse(_hessian(posterior, best))
         step = covariance @ best.gradient
         distance = float(np.sqrt(max(best.gradient @ step, 0.0)))
         if distance < TOLERANCE:
             break
         new = marginal(posterior, best.point.t + step * min(1.0, 2.0 / distance), (best.point.w, best.point.v))
-        seen.append(new)
         if not new.value > best.value:
             break
         best = new
-        hessian = _hessian(posterior, best)
-    return Optimum(best, covariance, distance, len(seen))
+        if distance < _CLOSE:
+            # So near the optimum the Hessian has not moved.
+            distance = float(np.sqrt(max(best.gradient @ covariance @ best.gradient, 0.0)))
+            if distance < TOLERANCE:
+                break
+    return Optimum(best, covariance, distance)
 
 
 def _hessian(posterior: Posterior, at: Marginal, step: float = 1e-3) -> Array:

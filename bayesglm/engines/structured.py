@@ -1,0 +1,120 @@
+"""Structured: a problem of the latent Gaussian class as a target, in transported coordinates.
+
+problem -> layout and likelihood -> optimum of the Laplace marginal -> transport -> target
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesglm.engines.native import native
+from bayesglm.engines.target import Target
+from bayesglm.latent.density import Transported, packed, reference_at
+from bayesglm.latent.hyper import thetas
+from bayesglm.latent.layout import Field, field_of
+from bayesglm.latent.likelihood import CellLikelihood, compile_likelihood
+from bayesglm.latent.mode import Posterior
+from bayesglm.latent.search import search
+from bayesglm.latent.variables import dims_of, expand, parameters
+from bayesglm.specification import Problem
+
+Array = NDArray[np.float64]
+PARAMETER_GOAL, STATE_GOAL = 1_000.0, 400.0
+# States with more elements than this are kept in float32: 100,000 levels of two effects and 4,000 draws are 3 GB and not 6.
+SINGLE_FROM = 20_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A problem ready to be sampled.
+
+    Attributes
+    ----------
+    transported : Transported
+        The exact log density in transported coordinates.
+    modes : int
+        How many different optima the searches found.
+    definite : bool
+        Whether the observed curvature is positive definite at the optimum.
+    seconds : mapping
+        Where the time went: ``compile``, ``mode``.
+    """
+
+    transported: Transported
+    modes: int
+    definite: bool
+    seconds: Mapping[str, float]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know."""
+        if self.modes == 1:
+            return ()
+        return (f"{self.modes} different modes were found from several starts: chains may not have visited all in proportion",)
+
+    def expand(self, flat: Array) -> dict[str, Array]:
+        """Return all variables of the model at transported coordinates, shape (n, size)."""
+        field = self.transported.posterior.field
+        t, w, v = self.transported.fields(flat)
+        return expand(field, thetas(t, field.hyper), w, v)
+
+    def target(self, starts: Array) -> Target:
+        """Return the target with chains that begin at these coordinates, shape (chain, size)."""
+        field = self.transported.posterior.field
+        dims, coords = dims_of(field)
+        return Target(self.transported.size, native(packed, self.transported.arrays), starts, self.expand, dims, coords,
+                      goals_of(field), large_states(field))
+
+
+def prepare(problem: Problem, *, seed: int) -> Prepared:
+    """Find the optimum of a problem and the transport there; `bayesglm.latent.layout.reason_against` must be empty."""
+    begin = time.perf_counter()
+    likelihood = compile_likelihood(problem)
+    _compile(likelihood)
+    compiled = time.perf_counter()
+    found = search(Posterior(field_of(problem), likelihood), seed)
+    transported = Transported(found.best.marginal.point.posterior, reference_at(found.best))
+    seconds = {"compile": compiled - begin, "mode": time.perf_counter() - compiled}
+    return Prepared(transported, found.modes, found.best.marginal.definite, seconds)
+
+
+def _compile(likelihood: CellLikelihood) -> None:
+    """Compile every kernel the search needs, so that its time is not the compiler's."""
+    eta, constants = np.zeros((len(likelihood.predicted), len(likelihood.pattern))), np.full(len(likelihood.constants), 0.5)
+    likelihood.value_and_gradient(eta, constants)
+    likelihood.second(eta, constants)
+    likelihood.third(eta, constants, np.zeros((len(eta), *eta.shape)))
+
+
+def overdispersed(transported: Transported, *, chains: int, seed: int) -> Array:
+    """Return starts with t of 4 degrees of freedom and 2 sd in hyperparameters and core, normal in the levels."""
+    rng = np.random.default_rng(seed)
+    theta, wide, size = transported.posterior.field.sizes
+    starts = np.empty((chains, theta + size + wide))
+    for start in starts:
+        start[:theta], start[theta + size:] = 2 * rng.standard_t(4, theta), 2 * rng.standard_t(4, wide)
+        start[theta:theta + size] = rng.standard_normal(size)
+        # Where a parameter overflows, nearer to the mode, which is at 0.
+        while not np.isfinite(transported(start)[0]) and np.abs(start).max() > 1e-3:
+            start *= 0.7
+    return starts
+
+
+def goals_of(field: Field) -> dict[str, float]:
+    """Return the effective draws wanted of each reported variable; a correlation's diagonal is constant and has no goal."""
+    correlations = {placed.predictor.name(each.name) for placed in field.placed
+                    for each in placed.block.hyperparameters if each.key == "cor"}
+    named = {name: parameter for name, parameter in parameters(field).items() if name not in correlations}
+    partial = {placed.predictor.name(f"partial_{placed.block.name}"): True for placed in field.placed if placed.partial.size}
+    return {name: PARAMETER_GOAL if parameter else STATE_GOAL for name, parameter in (named | partial).items()}
+
+
+def large_states(field: Field) -> frozenset[str]:
+    """Return the states of blocks that are kept in float32."""
+    return frozenset(placed.predictor.name(f"{kind}_{placed.block.name}") for placed in field.placed for kind in ("z", "effect")
+                     if len(placed.block.levels) * len(placed.block.effects) > SINGLE_FROM)
