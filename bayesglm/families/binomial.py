@@ -50,7 +50,7 @@ def log_successes(y: TensorVariable, n: TensorVariable, log_p: TensorVariable, l
 
 
 def bernoulli_information(p: Values) -> TensorVariable:
-    """Expected information of one trial in the linear predictor of its probability: (dp / d eta)^2 / (p (1 - p))."""
+    """Return the expected information of one trial in the linear predictor of its probability: (dp / d eta)^2 / (p (1 - p))."""
     variance = pt.exp(p.log_probability("p") + p.log_complement("p"))
     return p.slope("p") ** 2 / pt.maximum(variance, SMALLEST_VARIANCE)
 

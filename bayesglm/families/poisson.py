@@ -10,9 +10,8 @@ from bayesglm.families.family import Array, Family, count_support
 from bayesglm.families.reduction import Reduction, Rows
 
 
-
 def _statistics(rows: Rows) -> dict[str, Array]:
-    """Counts of a cell add up to one count, whose exposure is the sum of theirs."""
+    """Return the sums of counts and exposures: the counts of a cell add up to one count with the exposure of all."""
     exposure = np.ones(len(rows.response)) if rows.exposure is None else rows.exposure
     return {"y": rows.total(rows.response), "exposure": rows.total(exposure)}
 

@@ -39,8 +39,8 @@ class Rows:
         Exposure above 0, and trials.
     cell : int array, shape (row,)
         The cell of each row.
-    cells : int
-        Number of cells.
+    first : int array, shape (cell,)
+        A row of each cell.
     """
 
     response: Array
@@ -48,18 +48,19 @@ class Rows:
     exposure: Array | None
     trials: Array | None
     cell: NDArray[np.intp]
-    cells: int
+    first: NDArray[np.intp]
 
-    def total(self, values: Array | float = 1.0) -> Array:
+    def total(self, values: NDArray[np.float64 | np.bool_] | float = 1.0) -> Array:
         """Return the sum over the rows of each cell, each row as often as its frequency; the number of rows by default.
 
         Examples
         --------
-        >>> rows = Rows(np.array([3.0, 4.0, 1.0]), np.array([1.0, 2.0, 1.0]), None, None, np.array([0, 0, 1]), 2)
+        >>> frequency, cell, first = np.array([1.0, 2.0, 1.0]), np.array([0, 0, 1]), np.array([0, 2])
+        >>> rows = Rows(np.array([3.0, 4.0, 1.0]), frequency, None, None, cell, first)
         >>> rows.total().tolist(), rows.total(rows.response).tolist()
         ([3.0, 1.0], [11.0, 1.0])
         """
-        return np.bincount(self.cell, self.frequency * values, minlength=self.cells)
+        return np.bincount(self.cell, self.frequency * values, minlength=len(self.first))
 
 
 def nothing(rows: Rows) -> float:  # noqa: ARG001
@@ -81,9 +82,10 @@ class Reduction:
     keeps : tuple of {"exposure", "trials", "response"}
         What two rows of a cell have in common besides their covariates.
     constant : tuple of str
-        Parameters that have to be constant; where one has a formula or scales with exposure, the reduction does not apply.
+        Parameters that have to be constant, because ``base`` has them.
     base : callable, optional
-        ``base(y, values)`` with ``values`` the constant parameters: one number for each response ``y``, PyTensor.
+        ``base(y, values)``: one number for each response ``y``, PyTensor; ``values`` are those of the constant parameters. Where
+        one of these has a formula or scales with exposure, cells are kept apart by response and have a base each.
     number : callable
         ``number(rows)``: the sum over all rows of what no parameter enters.
     """

@@ -65,9 +65,7 @@ class Values:
         return self.value[name]
 
     def log(self, name: str) -> TensorVariable:
-        """Return the log of a parameter, from the linear predictor where there is one and its link knows: nothing under- or
-        overflows.
-        """
+        """Return the log of a parameter, from the linear predictor where its link knows it: nothing under- or overflows."""
         stable = self.link[name].log_value if name in self.eta else None
         if stable is None:
             return pt.log(self.value[name])

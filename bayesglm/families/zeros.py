@@ -17,10 +17,10 @@ from pytensor.tensor.variable import TensorVariable
 from bayesglm.families.counts import COUNT_MEAN, LARGEST, ONE, ZERO, CountLaw, log_factorials
 from bayesglm.families.family import Array, Family, Numbers, Parameter, count_support
 from bayesglm.families.likelihood import likelihood
-from bayesglm.families.truncation import draw as draw_kept
-from bayesglm.families.truncation import log_cut, log_kept, moments, random_kept
 from bayesglm.families.logistic import softplus
 from bayesglm.families.reduction import Reduction, Rows, Statistics
+from bayesglm.families.truncation import draw as draw_kept
+from bayesglm.families.truncation import log_cut, log_kept, moments, random_kept
 from bayesglm.families.values import Values
 from bayesglm.priors import Beta, Normal
 

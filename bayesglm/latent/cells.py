@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pymc as pm
+import pytensor.tensor as pt
 from numpy.typing import NDArray
 
 from bayesglm.data.patterns import distinct
@@ -19,6 +21,7 @@ from bayesglm.families.reduction import Reduction, Rows
 from bayesglm.specification import Problem, Specification
 
 Array = NDArray[np.float64]
+Kind = Literal["own", "apart", "identical"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,12 +41,14 @@ class Cells:
         constants alone; empty where there is none.
     number : float
         Part of the log density in which no parameter is.
+    frequency : array, shape (cell,)
+        How many rows each cell stands for.
     rows : int
         Rows of the likelihood, each as often as its weight says.
     patterns : int
         Number of covariate patterns.
-    reduced : bool
-        Whether the family's own statistics are used; otherwise cells are identical rows with their frequency.
+    kind : {"own", "apart", "identical"}
+        Which reduction made them, see `reduction_as`.
     """
 
     pattern: NDArray[np.int64]
@@ -53,9 +58,10 @@ class Cells:
     base_response: Array
     base_count: Array
     number: float
+    frequency: Array
     rows: int
     patterns: int
-    reduced: bool
+    kind: Kind
 
     @property
     def size(self) -> int:
@@ -69,35 +75,56 @@ class Cells:
         Examples
         --------
         >>> empty = np.zeros(0)
-        >>> Cells(np.zeros(2, np.int64), None, None, {}, empty, empty, 0.0, 10_000_000, 1, True).summary
+        >>> Cells(np.zeros(2, np.int64), None, None, {}, empty, empty, 0.0, empty, 10_000_000, 1, "own").summary
         '10,000,000 rows, 2 cells'
         """
         return f"{self.rows:,} rows, {self.size:,} cells"
 
 
-def identical_rows(family: Family) -> Reduction:
-    """Return the reduction of last resort, exact for every family: identical rows once, with their frequency."""
+def reduction_as(family: Family, kind: Kind) -> Reduction:
+    """Return a reduction of a family's rows, each exact.
+
+    Parameters
+    ----------
+    family : Family
+        The family.
+    kind : {"own", "apart", "identical"}
+        The family's own; or its own with cells kept apart by response and exposure, for parameters that its own holds constant;
+        or identical rows once with their frequency, which every family has.
+    """
+    declared = family.reduction
+    if kind == "identical" or declared is None:
+        return Reduction(
+            lambda rows: {"n": rows.total(), "y": rows.response[rows.first]},
+            lambda values, of: of["n"] * pm.logp(family.likelihood(values), of["y"]),
+            keeps=("exposure", "trials", "response"),
+        )
+    base = declared.base
+    if kind == "own" or base is None:
+        return declared
     return Reduction(
-        lambda rows: {"n": rows.total(), "y": rows.total(rows.response) / rows.total()},
-        lambda values, of: of["n"] * pm.logp(family.likelihood(values), of["y"]),
-        keeps=("exposure", "trials", "response"),
+        lambda rows: {**declared.statistics(rows), "frequency": rows.total(), "response": rows.response[rows.first]},
+        lambda values, of: declared.log_density(values, of) + pt.mul(of["frequency"], base(of["response"], values)),
+        keeps=("exposure", "trials", "response"), number=declared.number,
     )
 
 
-def reduction_of(specification: Specification) -> tuple[Reduction, bool]:
-    """Return the reduction that applies to a model, and whether it is the family's own.
+def kind_of(specification: Specification) -> Kind:
+    """Return the reduction that applies to a model, from what the family declares.
 
-    The family's own needs the parameters that it names to be constant; and where a parameter scales with exposure, the cells have
-    to keep it.
+    Its own needs the parameters that it names to be constant; and where one of the others scales with exposure, its cells have to
+    keep the exposure.
     """
     declared, family = specification.family.reduction, specification.family
     if declared is None:
-        return identical_rows(family), False
-    scaled = specification.exposure_median is not None and any(each.scales_with_exposure for each in family.parameters)
-    varying = {each.parameter for each in specification.predictors}
-    varying |= {each.name for each in family.parameters if each.scales_with_exposure and scaled}
-    applies = not varying & set(declared.constant) and (not scaled or "exposure" in declared.keeps)
-    return (declared, True) if applies else (identical_rows(family), False)
+        return "identical"
+    scaled = {each.name for each in family.parameters if each.scales_with_exposure and specification.exposure_median is not None}
+    varying = scaled | {each.parameter for each in specification.predictors}
+    if scaled and "exposure" not in declared.keeps:
+        return "identical"
+    if varying.isdisjoint(declared.constant):
+        return "own"
+    return "identical" if declared.base is None else "apart"
 
 
 def cells_of(problem: Problem) -> Cells:
@@ -108,29 +135,31 @@ def cells_of(problem: Problem) -> Cells:
     problem : Problem
         Specification and data.
     """
-    reduction, own = reduction_of(problem.specification)
+    kind = kind_of(problem.specification)
+    reduction = reduction_as(problem.specification.family, kind)
     data = problem.observations
-    kept = np.flatnonzero(data.informative)
-    everything = len(kept) == len(data.response)
-    response, frequency, exposure, trials, index = (
-        each if each is None or everything else each[kept]
-        for each in (data.response, data.weights, data.exposure, data.trials, problem.patterns.index)
-    )
-    columns = {"exposure": exposure, "trials": trials, "response": response}
+    informative = data.informative
+    kept = slice(None) if informative.all() else np.flatnonzero(informative)
+    response, frequency, index = data.response[kept], data.weights[kept], problem.patterns.index[kept]
+    exposure, trials = (None if each is None else each[kept] for each in (data.exposure, data.trials))
+    columns: dict[str, Array | None] = {"exposure": exposure, "trials": trials, "response": response}
     keys = [columns[name] for name in reduction.keeps]
     first, cell = _cells([each for each in keys if each is not None], index, problem.patterns.table.rows)
-    rows = Rows(response, frequency, exposure, trials, cell, len(first))
+    rows = Rows(response, frequency, exposure, trials, cell, first)
     statistics = dict(reduction.statistics(rows))
     own_columns = {name: statistics.pop(name, _of_cells(columns[name], first, name in reduction.keeps))
                    for name in ("exposure", "trials")}
-    base_response, base_count = np.zeros(0), np.zeros(0)
-    if reduction.base is not None:
-        base_response, inverse = np.unique(response, return_inverse=True)
-        base_count = np.bincount(inverse, frequency, minlength=len(base_response))
+    base_response, base_count = (np.zeros(0), np.zeros(0)) if reduction.base is None else _histogram(response, frequency)
     return Cells(
         index[first].astype(np.int64), own_columns["exposure"], own_columns["trials"], statistics, base_response, base_count,
-        reduction.number(rows), int(frequency.sum()), problem.patterns.table.rows, own,
+        reduction.number(rows), rows.total(), int(frequency.sum()), problem.patterns.table.rows, kind,
     )
+
+
+def _histogram(response: Array, frequency: Array) -> tuple[Array, Array]:
+    """Return the distinct responses and how often each occurs."""
+    distinct_responses, index = np.unique(response, return_inverse=True)
+    return distinct_responses, np.bincount(index, frequency).astype(np.float64)
 
 
 def _of_cells(column: Array | None, first: NDArray[np.intp], kept: bool) -> Array | None:  # noqa: FBT001

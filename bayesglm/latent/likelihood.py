@@ -9,7 +9,7 @@ The data are arguments of the compiled code, so what the disk cache holds serves
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -21,8 +21,9 @@ from pytensor.tensor.variable import TensorVariable
 
 from bayesglm.families.family import Family
 from bayesglm.families.links import LINKS
+from bayesglm.families.reduction import Rows
 from bayesglm.families.values import Exposure, Values, unit_values
-from bayesglm.latent.cells import Cells, cells_of, identical_rows
+from bayesglm.latent.cells import Cells, Kind, cells_of, reduction_as
 from bayesglm.latent.lockfree import LOCK_FREE
 from bayesglm.specification import Problem
 
@@ -30,7 +31,7 @@ Array = NDArray[np.float64]
 Kernel = Callable[..., Any]
 
 # Responses drawn for an expected information that has no closed form.
-DRAWS = 64
+DRAWS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +48,15 @@ class Form:
         Predicted parameters and their links, in the order of the rows of eta.
     data : tuple of str
         Names of the data arguments.
-    reduced : bool
-        Whether the statistics are those of the family's own reduction.
+    kind : {"own", "apart", "identical"}
+        Which reduction the statistics are of.
     """
 
     family: Family = field(compare=False)
     facts: tuple[object, ...]
     links: tuple[tuple[str, str], ...]
     data: tuple[str, ...]
-    reduced: bool
+    kind: Kind
 
     @property
     def predicted(self) -> tuple[str, ...]:
@@ -70,9 +71,9 @@ class Form:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CellLikelihood:
-    """The log likelihood of a problem as a function of linear predictors at cells and of constants.
+    """The log likelihood of a problem as a function of linear predictors at cells and of constants on their natural scale.
 
-    P is the number of predicted parameters and K that of constants. All numbers are float64; constants are on their natural scale.
+    P is the number of predicted parameters and K that of constants; all numbers are float64.
 
     Attributes
     ----------
@@ -234,7 +235,7 @@ def compile_likelihood(problem: Problem) -> CellLikelihood:
     if cells.base_response.size:
         data |= {"base_response": cells.base_response, "base_count": cells.base_count}
     data["number"] = np.array([cells.number])
-    form = Form(family, _facts(family), links, tuple(data), cells.reduced)
+    form = Form(family, _facts(family), links, tuple(data), cells.kind)
     concave = all(link in family.log_concave.get(name, ()) for name, link in links)
     return CellLikelihood(cells, form, tuple(_plain(each) for each in data.values()), concave)
 
@@ -295,7 +296,7 @@ def _graph(form: Form) -> Graph:
         exposure = Exposure(data["exposure"], data["log_exposure"], data.get("relative"), data.get("log_relative"))
     inverse = {name: links[name].tensor(each) for name, each in etas.items()}
     values = unit_values(family, links, inverse, etas, scalars, exposure, data.get("trials"))
-    reduction = family.reduction if form.reduced and family.reduction is not None else identical_rows(family)
+    reduction = reduction_as(family, form.kind)
     total = reduction.log_density(values, data).sum() + data["number"][0]
     if reduction.base is not None and "base_response" in data:
         base = reduction.base(data["base_response"], Values(scalars, {}, {}))
@@ -379,33 +380,53 @@ _KERNELS: Mapping[str, Callable[[Graph], tuple[list[TensorVariable], list[Tensor
 }
 
 
+def graph_of(form: Form, name: str) -> tuple[list[TensorVariable], list[TensorVariable]]:
+    """Return inputs (eta, constants, then the data) and outputs of a kernel: first, second, third, information or values."""
+    return _KERNELS[name](_graph(form))
+
+
 @lru_cache(maxsize=128)
 def compiled(form: Form, name: str) -> Kernel:
     """Return a kernel of a form, compiled once in a process and read from the disk cache where it was ever compiled."""
-    inputs, outputs = _KERNELS[name](_graph(form))
-    return pytensor.function(inputs, outputs, mode=LOCK_FREE, on_unused_input="ignore").vm.jit_fn
+    inputs, outputs = graph_of(form, name)
+    kernel: Kernel = pytensor.function(inputs, outputs, mode=LOCK_FREE, on_unused_input="ignore").vm.jit_fn
+    return kernel
+
+
+def redrawn(likelihood: CellLikelihood, eta: Array, constants: Array, rng: np.random.Generator) -> CellLikelihood:
+    """Return the likelihood of new data, one drawn row for each cell.
+
+    Parameters
+    ----------
+    likelihood : CellLikelihood
+        Its cells have to keep exposure and trials apart, so that their rows have one distribution.
+    eta, constants : array
+        Where the responses are drawn.
+    rng : Generator
+        Random numbers.
+    """
+    form, cells, family = likelihood.form, likelihood.cells, likelihood.form.family
+    (values,) = likelihood._call("values", eta, constants)
+    numbers = dict(zip((each.name for each in family.parameters), values, strict=True))
+    kind: Kind = cells.kind if family.reduction is None or family.reduction.base is None else "apart"
+    each_row, ones = np.arange(cells.size), np.ones(cells.size)
+    rows = Rows(family.draw(rng, numbers, cells.trials), ones, cells.exposure, cells.trials, each_row, each_row)
+    statistics = dict(reduction_as(family, kind).statistics(rows))
+    given = dict(zip(form.data, likelihood.data, strict=True))
+    data = {**{name: given[name] for name in _SIZES if name in given}, **statistics, "number": np.zeros(1)}
+    one_each = replace(cells, statistics=statistics, base_response=np.zeros(0), base_count=np.zeros(0), number=0.0,
+                       frequency=ones, rows=cells.size, kind=kind)
+    return CellLikelihood(one_each, replace(form, data=tuple(data), kind=kind), tuple(map(_plain, data.values())),
+                          likelihood.log_concave)
 
 
 def _mean_square_of_the_score(likelihood: CellLikelihood, eta: Array, constants: Array, seed: int) -> Array:
     """Return n times the mean of score score' over responses drawn for one row of each cell."""
-    form, family = likelihood.form, likelihood.form.family
-    (values,) = likelihood._call("values", eta, constants)  # noqa: SLF001
-    numbers = dict(zip((each.name for each in family.parameters), values, strict=True))
-    kept = {name: each for name, each in zip(form.data, likelihood.data, strict=True) if name in _SIZES}
-    single = Form(family, form.facts, form.links, (*kept, "n", "y", "number"), reduced=False)
-    score, rng = compiled(single, "first"), np.random.default_rng(seed)
-    total = np.zeros((len(eta), len(eta), eta.shape[1]))
-    ones, nothing = np.ones(eta.shape[1]), np.zeros(1)
+    total, rng = np.zeros((len(eta), *eta.shape)), np.random.default_rng(seed)
     for _ in range(DRAWS):
-        drawn = family.draw(rng, numbers, likelihood.cells.trials)
-        _, gradient, _ = score(eta, constants, *kept.values(), ones, drawn, nothing)
-        total += gradient[:, None] * gradient[None, :]
-    return total * (_frequency(likelihood) / DRAWS)
+        _, score, _ = redrawn(likelihood, eta, constants, rng).value_and_gradient(eta, constants)
+        total += score[:, None] * score[None, :]
+    return total * (likelihood.cells.frequency / DRAWS)
 
 
 _SIZES = ("exposure", "log_exposure", "relative", "log_relative", "trials")
-
-
-def _frequency(likelihood: CellLikelihood) -> Array:
-    named = dict(zip(likelihood.form.data, likelihood.data, strict=True))
-    return named["n"] if "n" in named else named["zeros"] + named["positive"]

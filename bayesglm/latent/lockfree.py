@@ -15,7 +15,7 @@ from pytensor.link.numba.dispatch.basic import numba_njit
 from pytensor.link.numba.linker import NumbaLinker
 
 
-class LockFreeLinker(NumbaLinker):
+class LockFreeLinker(NumbaLinker):  # type: ignore[misc]  # PyTensor gives no types
     """PyTensor's numba linker, whose function runs without Python's lock."""
 
     def jit_compile(self, fn_and_cache: tuple[Any, str | None]) -> Any:
@@ -30,5 +30,6 @@ class LockFreeLinker(NumbaLinker):
 LOCK_FREE = Mode(LockFreeLinker(), RewriteDatabaseQuery(
     include=["fast_run", "numba"], exclude=[
         "local_log1p_plusminus_exp", "local_reciprocal_1_plus_exp", "local_exp_over_1_plus_exp", "local_sigm_times_exp",
+        "local_greedy_distributor",
     ],
 ))
