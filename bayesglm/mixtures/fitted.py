@@ -22,7 +22,7 @@ from bayesglm.mixtures.component import Array
 from bayesglm.mixtures.expectation import assign
 from bayesglm.mixtures.identity import Identity
 from bayesglm.mixtures.profile import contrasts, distinguished_by
-from bayesglm.mixtures.scoring import log_density, simulate, tail_probability
+from bayesglm.mixtures.scoring import log_density, tail_probabilities
 from bayesglm.mixtures.search import Found
 from bayesglm.mixtures.weights import Weights
 from bayesglm.predict import LEVEL, check_seed, interval_names
@@ -122,7 +122,8 @@ class FittedMixture:
     def tail_probability(self, data: Any, *, seed: int = 1, size: int = 20_000) -> Array:
         """Return how much of the predictive mixture is at most as dense as each row, shape (row,).
 
-        Densities are compared on the scale the components see: after the transform, in sds of each column.
+        Densities are compared on the scale the components see: after the transform, in sds of each column; over the values
+        that a row has; and with rows of the same exposure, simulated for each exposure that occurs.
 
         Parameters
         ----------
@@ -134,9 +135,7 @@ class FittedMixture:
             How many are simulated; the smallest answer is 1 / (size + 1).
         """
         size = _checked_size(size)
-        simulated = simulate(self.parts, self.posterior, self.weights, size, check_seed(seed))
-        density = log_density(self.parts, self.posterior, self.weights, self.numbers(data))
-        return tail_probability(density, log_density(self.parts, self.posterior, self.weights, simulated))
+        return tail_probabilities(self.parts, self.posterior, self.weights, self.numbers(data), size, check_seed(seed))
 
     def draws(self, seed: int, size: int = 1000) -> xr.DataTree:
         """Return posterior draws of weights and parameters as a DataTree for ArviZ.

@@ -8,9 +8,10 @@ how unusual it is. Both integrate the parameters out: Student-t, negative binomi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from bayesglm.mixtures.ascent import Posterior
@@ -36,12 +37,57 @@ def log_density(parts: Sequence[Part], posterior: Posterior, weights: Array, num
     return np.asarray(logsumexp(log_predictive(parts, posterior, weights, numbers), axis=1))
 
 
-def simulate(parts: Sequence[Part], posterior: Posterior, weights: Array, size: int, seed: int) -> list[Array]:
-    """Return rows drawn from the predictive mixture, as the numbers of each part."""
+def simulate(parts: Sequence[Part], posterior: Posterior, weights: Array, size: int, seed: int,
+             exposures: Sequence[Array] | None = None) -> list[Array]:
+    """Return rows drawn from the predictive mixture, as the numbers of each part.
+
+    Parameters
+    ----------
+    parts, posterior, weights
+        The mixture.
+    size : int
+        How many rows.
+    seed : int
+        For the draws.
+    exposures : sequence of array, optional
+        Of each part, shape (row or 1, column), in units of the mean exposure; 1 by default.
+    """
     rng = np.random.default_rng(seed)
     labels = rng.choice(len(weights), size, p=weights)
-    plain = np.ones((1, 1))
-    return [part.component.simulate(params, labels, plain, rng) for part, params in zip(parts, posterior.params, strict=True)]
+    given = [np.ones((1, 1))] * len(parts) if exposures is None else exposures
+    return [part.component.simulate(params, labels, exposure, rng)
+            for part, params, exposure in zip(parts, posterior.params, given, strict=True)]
+
+
+def tail_probabilities(parts: Sequence[Part], posterior: Posterior, weights: Array, numbers: Sequence[Array], size: int,
+                       seed: int) -> Array:
+    """Return how much of the predictive mixture is at most as dense as each row, shape (row,).
+
+    A row is compared with simulated rows of its own exposure, over the values that it has.
+    """
+    found = np.empty(len(numbers[0]))
+    exposures = [_exposure(part, each) for part, each in zip(parts, numbers, strict=True)]
+    for alike in _groups(np.hstack(exposures)):
+        simulated = simulate(parts, posterior, weights, size, seed, [each[alike[:1]] for each in exposures])
+        for rows in _groups(np.hstack([np.isnan(each[alike]) for each in numbers])):
+            held = [each[alike[rows]] for each in numbers]
+            masked = [np.where(np.isnan(each[:1]), np.nan, drawn) for each, drawn in zip(held, simulated, strict=True)]
+            found[alike[rows]] = tail_probability(log_density(parts, posterior, weights, held),
+                                                  log_density(parts, posterior, weights, masked))
+    return found
+
+
+def _exposure(part: Part, numbers: Array) -> Array:
+    return numbers[:, numbers.shape[1] // 2:] if part.component.exposed else np.ones((len(numbers), 1))
+
+
+def _groups(values: Array) -> Iterator[NDArray[np.intp]]:
+    """Yield the rows with equal values."""
+    if len(values) == 0 or (values == values[:1]).all():
+        yield np.arange(len(values))
+        return
+    order = np.lexsort(values.T)
+    yield from np.split(order, np.flatnonzero((values[order[1:]] != values[order[:-1]]).any(axis=1)) + 1)
 
 
 def tail_probability(density: Array, simulated: Array) -> Array:

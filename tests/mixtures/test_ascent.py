@@ -34,6 +34,13 @@ def cases():
         for component in ("gaussian", "diagonal_gaussian"):
             yield f"{component} {weights}", Mixture(["x0", "x1"], table, component=component, weights=weights)
         yield f"mixed {weights}", Mixture(data=mixed(300, 2)[0], weights=weights, **MIXED)
+    for component in ("tied_gaussian", "spherical_gaussian", "student_t"):
+        yield component, Mixture(["x0", "x1"], table, component=component)
+    holed = {name: np.where(np.random.default_rng(9).random(400) < 0.2, np.nan, values) for name, values in table.items()}
+    for component in ("gaussian", "tied_gaussian", "diagonal_gaussian", "student_t"):
+        yield f"{component} with gaps", Mixture(["x0", "x1"], holed, component=component, missing="marginalise")
+    counts = {"n": np.random.default_rng(2).negative_binomial(2, 0.2, 300), "e": np.linspace(1, 3, 300)}
+    yield "exposure", Mixture(["n"], counts, component="negative_binomial", exposure="e")
     twice = {name: np.repeat(values[:4], 50) for name, values in table.items()}
     yield "duplicates", Mixture(["x0", "x1"], twice)
 
