@@ -22,6 +22,7 @@ from bayesglm.predict import LEVEL, check_level
 
 if TYPE_CHECKING:
     from arviz_plots import PlotCollection
+    from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
 SAMPLES = 200
@@ -319,11 +320,19 @@ def svg(plot: PlotCollection) -> str:
         From one of the functions here, or from arviz-plots with the matplotlib backend.
     """
     import matplotlib.pyplot as plt
+
+    figure: Figure = plot.viz["figure"].item()
+    text = figure_svg(figure)
+    plt.close(figure)
+    return text
+
+
+def figure_svg(figure: Figure) -> str:
+    """Return a matplotlib figure as SVG text; the same figure gives the same text each time."""
     from matplotlib import rc_context
 
-    figure, buffer = plot.viz["figure"].item(), io.StringIO()
+    buffer = io.StringIO()
     with rc_context({"svg.hashsalt": "bayesglm", "svg.fonttype": "path"}):
         figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
-    plt.close(figure)
     text = buffer.getvalue()
     return text[text.index("<svg"):]

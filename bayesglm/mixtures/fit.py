@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
@@ -30,6 +29,7 @@ class MixtureFit(LastingMixture):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from bayesglm.mixtures import Mixture
     >>> rng = np.random.default_rng(1)
     >>> data = {"x": np.concatenate([rng.normal(0, 1, 200), rng.normal(9, 1, 100)])}

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from bayesglm.checks.check import CheckResult
 from bayesglm.data.table import Table
-from bayesglm.mixtures.check import PANEL, examined, run_checks
+from bayesglm.mixtures.check import PANEL, examined, frame_of, run_checks
 from bayesglm.mixtures.fitted import FittedMixture
 from bayesglm.report.page import Front, lay_out, made_from, sections, write_page
 from bayesglm.report.standing import standing
@@ -33,17 +35,30 @@ class Material:
         What the checks found.
     seed : int
         Of what is drawn.
+    own : bool
+        Whether the rows are those it was fitted to.
     """
 
     fit: FittedMixture
     table: Table | None
     checks: Sequence[CheckResult]
     seed: int
+    own: bool = True
+
+    @property
+    def frame(self) -> pd.DataFrame | None:
+        """The rows as a data frame with the columns of the fit; None stands for the fitted rows."""
+        return None if self.own or self.table is None else frame_of(self.fit, self.table)
+
+    @property
+    def whole(self) -> pd.DataFrame:
+        """The rows as a data frame with the columns of the fit; empty where there are none."""
+        return pd.DataFrame() if self.table is None else frame_of(self.fit, self.table)
 
 
 def material_of(fit: FittedMixture, data: Any = None, *, seed: int = 0) -> Material:
     """Return what the sections draw on, with the checks run once."""
-    return Material(fit, examined(fit, data).table, run_checks(fit, data, seed), seed)
+    return Material(fit, examined(fit, data).table, run_checks(fit, data, seed), seed, data is None)
 
 
 def render(material: Material, *, title: str = "", question: str = "") -> str:
