@@ -63,7 +63,7 @@ def measure(chosen: argparse.Namespace, path: Path) -> None:
     for workload, each in pairs(chosen):
         reason = each.reason_against(workload)
         if reason:
-            print(f"{workload.name:<22}{each.name:<28}left out: {reason}", flush=True)
+            print(f"{workload.name:<22}{each.name:<30}left out: {reason}", flush=True)
             continue
         tried = threads if each.capacity == "best" else threads[:1]
         for found in attempts(each, workload.name, BUILD, repeats=chosen.repeats, budget=chosen.budget, threads=tried,

@@ -193,7 +193,9 @@ class Ratio:
     workload : str
         On what.
     peer : str
-        The best peer in ESS/s.
+        The best peer in ESS/s; empty where none converged.
+    converged : bool
+        Whether ours did.
     rate, wall : float
         ESS/s of ours over theirs; their wall over ours.
     by_default : float
@@ -202,6 +204,7 @@ class Ratio:
 
     workload: str
     peer: str
+    converged: bool
     rate: float | None
     wall: float | None
     by_default: float | None
@@ -212,15 +215,16 @@ def compare(lines: Sequence[Line], engine: str = "bayesglm:nuts") -> list[Ratio]
     found = []
     for workload in dict.fromkeys(each.workload for each in lines):
         here = [each for each in lines if each.workload == workload]
-        ours = next((each for each in here if each.contender == engine and each.converged), None)
-        best = _counted(here, "best")
-        if ours is None or not here:
+        ours = next((each for each in here if each.contender == engine), None)
+        if ours is None:
             continue
+        best = _counted(here, "best")
         fastest = max(best, key=lambda each: each.rate or 0.0, default=None)
         walls = [each.wall for each in here if each.capacity in ("best", "default") and each.converged and each.wall]
         default = max((each.rate or 0.0 for each in _counted(here, "default")), default=None)
-        found.append(Ratio(workload, fastest.contender if fastest else "", _over(ours.rate, fastest and fastest.rate),
-                           _over(min(walls, default=None), ours.wall), _over(ours.rate, default)))
+        rate, wall = (ours.rate, ours.wall) if ours.converged else (None, None)
+        found.append(Ratio(workload, fastest.contender if fastest else "", ours.converged, _over(rate, fastest and fastest.rate),
+                           _over(min(walls, default=None), wall), _over(rate, default)))
     return found
 
 

@@ -17,7 +17,7 @@ Record = Mapping[str, Any]
 
 def line_of(found: Record) -> str:
     """Return one run as a line for a terminal."""
-    head = f"{found['workload']:<22}{found['contender']:<28}seed {found['seed']}  "
+    head = f"{found['workload']:<22}{found['contender']:<30}seed {found['seed']}  "
     if found.get("error"):
         return head + found["error"]
     if "ess" not in found:
@@ -36,15 +36,20 @@ def ratios(records: Sequence[Record]) -> list[str]:
     """Return our default engine against the best peer, a line for each workload, and both means over workloads."""
     found = compare(summarise(records))
     said = [f"{'ours over the best peer':<24}{'ESS/s':>10}{'cold wall':>12}{'ESS/s over defaults':>22}  best peer"]
-    said += [f"{each.workload:<24}{_number(each.rate):>10}{_number(each.wall):>12}{_number(each.by_default):>22}  {each.peer}"
-             for each in found]
+    said += [f"{each.workload:<24}{_number(each.rate):>10}{_number(each.wall):>12}{_number(each.by_default):>22}  "
+             + _sides(each) for each in found]
     for name, pick in (("geometric mean", 0), ("smallest", 1)):
         values = [overall(found, figure) for figure in ("rate", "wall", "by_default")]
         said.append(f"{name:<24}" + "".join(
             f"{_number(value[pick] if value else None):>{width}}" for value, width in zip(values, (10, 12, 22), strict=True)))
     if not found:
-        said.append("no run of ours converged beside a peer's")
+        said.append("nothing of ours has run")
     return said
+
+
+def _sides(each: Ratio) -> str:
+    """Name the best peer, and say who has no figure that counts."""
+    return (each.peer or "no peer converged") + ("" if each.converged else "; ours has not converged")
 
 
 def merge(kept: Sequence[Record], new: Sequence[Record]) -> list[Record]:
@@ -126,7 +131,7 @@ def _markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _ratio_table(lines: Sequence[Line]) -> str:
     found = compare(lines)
     if not found:
-        return "No run of ours has converged beside a peer's yet."
+        return "No run of ours stands beside a peer's yet."
     rows = [_ratio_row(each) for each in found]
     for name, pick in (("geometric mean", 0), ("smallest", 1)):
         values = [overall(found, figure) for figure in ("rate", "wall", "by_default")]
@@ -136,8 +141,7 @@ def _ratio_table(lines: Sequence[Line]) -> str:
 
 
 def _ratio_row(each: Ratio) -> list[str]:
-    return [each.workload, f"`{each.peer}`" if each.peer else "none converged",
-            *(_number(value) for value in (each.rate, each.wall, each.by_default))]
+    return [each.workload, _sides(each), *(_number(value) for value in (each.rate, each.wall, each.by_default))]
 
 
 def _machines(records: Sequence[Record]) -> str:

@@ -182,6 +182,11 @@ def test_the_ratio_is_of_medians_of_runs_that_count_at_the_setting_that_suits_ea
     assert ratio.by_default == pytest.approx((800 / 2) / (500 / 100))
 
 
+def test_ours_that_has_not_converged_is_shown_without_a_ratio():
+    (ratio,) = compare(summarise([{**each, "converged": not each["contender"].startswith("bayesglm")} for each in RUNS]))
+    assert (ratio.converged, ratio.rate, ratio.wall, ratio.by_default) == (False, None, None, None)
+
+
 def test_posteriors_that_differ_are_seen():
     shifted = [*RUNS[1:], run_of("numpyro:noncentred", bulk=900, tail=900, sample=2.0, means={"beta[0]": 0.5})]
     lines = {each.contender: each for each in summarise(shifted)}
@@ -237,7 +242,7 @@ def test_the_table_is_the_same_twice(tmp_path):
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     text = (tmp_path / "one" / "table.md").read_text(encoding="utf-8")
-    assert "| small | `nutpie:diag:noncentred` | 2 | 2 | 80 |" in text
+    assert "| small | nutpie:diag:noncentred | 2 | 2 | 80 |" in text
     assert "| *`nutpie:low_rank:noncentred`* |" in text
     assert "not done after 100 s" in text
 

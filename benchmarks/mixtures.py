@@ -1,0 +1,249 @@
+"""Mixtures against scikit-learn's BayesianGaussianMixture, and what they promise of memory, scoring, counts and coverage.
+
+    python -m benchmarks.mixtures                 # speed, scoring, memory: a few minutes
+    python -m benchmarks.mixtures --short         # the same on small tables, under a minute
+    python -m benchmarks.mixtures components      # how often the number of components is found: 500 fits
+    python -m benchmarks.mixtures coverage        # how often 90% intervals of weights and means hold the truth
+
+Every comparison is made in one process on one table, and every line says what was measured. Data are simulated with a seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+LIMIT = 15
+TRUTH = 10
+NEAR = 0.001  # nats a row: as good as the final score
+
+
+def simulate(count: int, size: int, rows: int, seed: int, distance: float = 5.0):
+    """Return rows of Gaussian components at least ``distance`` apart by the wider of each pair, and the truth.
+
+    Weights are at least 0.02; covariances are full, with standard deviations from 0.3 to 1 along their axes.
+    """
+    rng = np.random.default_rng(seed)
+    weights = rng.dirichlet(np.full(count, 3.0)) * (1 - 0.02 * count) + 0.02
+    roots = np.array([np.linalg.qr(rng.normal(size=(size, size)))[0] * rng.uniform(0.3, 1, size) for _ in range(count)])
+    side, means = distance * count ** (1 / size) * 1.3, []
+    while len(means) < count:
+        mean = rng.uniform(0, side, size)
+        if all(np.linalg.norm(mean - other) >= distance for other in means):
+            means.append(mean)
+        side *= 1.002
+    labels = rng.choice(count, rows, p=weights)
+    data = np.array(means)[labels] + np.einsum("nij,nj->ni", roots[labels], rng.normal(size=(rows, size)))
+    return data, weights, np.array(means)
+
+
+def columns(data: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the columns of an array by name."""
+    return {f"x{j}": data[:, j] for j in range(data.shape[1])}
+
+
+def seconds(task: Callable[[], object], repeat: int = 1) -> float:
+    """Return the shortest time of a task."""
+    best = np.inf
+    for _ in range(repeat):
+        begin = time.perf_counter()
+        task()
+        best = min(best, time.perf_counter() - begin)
+    return best
+
+
+def peer(data: np.ndarray, held: np.ndarray) -> dict[str, float]:
+    """Fit scikit-learn's mixture until it has converged, with the faster number of BLAS threads."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import BayesianGaussianMixture
+    from threadpoolctl import threadpool_limits
+
+    def mixture(**options):
+        return BayesianGaussianMixture(
+            n_components=LIMIT, weight_concentration_prior_type="dirichlet_process", random_state=1, **options)
+
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    timed = {}
+    for threads in (1, os.cpu_count() or 1):
+        with threadpool_limits(threads):
+            timed[threads] = seconds(lambda: mixture(max_iter=4).fit(data))
+    threads = min(timed, key=lambda each: timed[each])
+    with threadpool_limits(threads):
+        whole = mixture(max_iter=5000)
+        took = seconds(lambda: whole.fit(data))
+        final = whole.score(held)
+        stepwise, near = mixture(max_iter=5, warm_start=True), 0.0
+        for _ in range(1000):
+            near += seconds(lambda: stepwise.fit(data))
+            if stepwise.score(held) >= final - NEAR:
+                break
+        step = seconds(lambda: whole._m_step(data, whole._e_step(data)[1]), 3)
+    return {"threads": threads, "seconds": took, "sweeps": whole.n_iter_, "converged": whole.converged_, "score": final,
+            "near": near, "active": int((whole.weights_ > 1 / len(data)).sum()), "sweep": step}
+
+
+def speed(rows: int, size: int) -> None:
+    """Time to convergence, held-out density and number of components, and one sweep beside plain matrix products."""
+    from bayesglm.mixtures import Mixture
+    from bayesglm.mixtures.expectation import sweep
+    from bayesglm.mixtures.learning import rows_and_bases
+
+    data, _, _ = simulate(TRUTH, size, rows + rows // 5, 1)
+    data, held = data[:rows], data[rows:]
+    table = columns(data)
+    first = seconds(lambda: Mixture(["x0", "x1"], columns(data[:500, :2])).fit(seed=1))
+    print(f"first fit of a process (500 rows, compiling or loading kernels included): {first:.2f} s")
+    took = seconds(lambda: Mixture(list(table), table, max_components=LIMIT).fit(seed=1), 3)
+    fit = Mixture(list(table), table, max_components=LIMIT).fit(seed=1)
+    score = float(fit.score(columns(held)).mean())
+    print(f"bayesglm      {took:7.2f} s  converged {fit.found.climb.converged}  components {fit.posterior.size} of {TRUTH}  "
+          f"held-out {score:.4f}")
+    features, _, _ = rows_and_bases(fit.parts, fit.table)
+    posterior = fit.posterior
+    ours = seconds(lambda: sweep(posterior.natural, posterior.params, features), 15)
+    shares = np.ascontiguousarray(fit.responsibilities(table).T)
+    turned = np.ascontiguousarray(posterior.natural.T)
+    products = seconds(lambda: (features.features @ turned, shares @ features.features), 15)
+    print(f"one sweep     {ours:7.4f} s  plain matrix products {products:.4f} s  ratio {ours / products:.2f} (at most 1)")
+    other = peer(data, held)
+    print(f"scikit-learn  {other['seconds']:7.2f} s  converged {other['converged']} after {other['sweeps']} sweeps of "
+          f"{other['sweep']:.3f} s  components {other['active']}  held-out {other['score']:.4f}  BLAS threads {other['threads']}")
+    print(f"ratio to convergence {other['seconds'] / took:.1f} (at least 20); to the moment within {NEAR} nat of its final score "
+          f"{other['near'] / took:.1f} ({other['near']:.2f} s)")
+    print(f"held-out difference {score - other['score']:+.4f} nat a row (at least 0)")
+    bulk = seconds(lambda: fit.score(table), 3)
+    print(f"fit.score     {rows / bulk:,.0f} rows/s")
+
+
+MEMORY = """
+import sys, time
+import narwhals, numpy, pandas, pyarrow.dataset, pyarrow.parquet
+from bayesglm.mixtures import Mixture
+def now(name):
+    return int(next(line for line in open("/proc/self/status") if line.startswith(name)).split()[1]) / 1024
+before, begin = now("VmRSS"), time.perf_counter()
+fit = Mixture([f"x{j}" for j in range(10)], sys.argv[1], max_components=12).fit(seed=1)
+print(now("VmHWM") - before, time.perf_counter() - begin, fit.posterior.size, fit.schema.rows)
+"""
+
+
+def write_parquet(path: Path, rows: int) -> None:
+    """Write rows of 8 components and 10 columns, a piece at a time."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    data, _, _ = simulate(8, 10, min(rows, 250_000), 1)
+    rng = np.random.default_rng(2)
+    schema = pa.schema([(f"x{j}", pa.float64()) for j in range(10)])
+    with pq.ParquetWriter(path, schema) as file:
+        for start in range(0, rows, len(data)):
+            piece = data[rng.permutation(len(data))[:rows - start]] + rng.normal(0, 1e-3, (min(len(data), rows - start), 10))
+            file.write_table(pa.table(columns(piece), schema=schema))
+
+
+def memory(sizes: tuple[int, ...]) -> None:
+    """Memory above import of fits from Parquet, each in a process of its own."""
+    peaks = []
+    with tempfile.TemporaryDirectory() as folder:
+        for rows in sizes:
+            path = Path(folder) / "rows.parquet"
+            write_parquet(path, rows)
+            done = subprocess.run([sys.executable, "-c", MEMORY, str(path)], capture_output=True, text=True, check=True)
+            peak, took, found, read = map(float, done.stdout.split())
+            peaks.append(peak)
+            print(f"Parquet {read:12,.0f} x 10: {peak:6.0f} MB above import (under 1000), {took:6.1f} s, "
+                  f"{found:.0f} components of 8")
+    print(f"largest over smallest {max(peaks) / min(peaks):.3f} (at most 1.10)")
+
+
+def scoring(rows: int) -> None:
+    """Time the exported scorer, one row at a time and in bulk, at 20 columns and 10 components."""
+    from bayesglm.mixtures import Mixture
+    from bayesglm.mixtures.scorer import Scorer
+
+    data, _, _ = simulate(10, 20, rows, 3)
+    table = columns(data)
+    fit = Mixture(list(table), {name: values[:20_000] for name, values in table.items()}, max_components=12).fit(seed=1)
+    with tempfile.TemporaryDirectory() as folder:
+        fit.export(Path(folder) / "scorer.npz")
+        scorer = Scorer.load(Path(folder) / "scorer.npz")
+    difference = np.abs(scorer.score(data[:1000]) - fit.score({name: values[:1000] for name, values in table.items()})).max()
+    times = np.array([seconds(lambda row=row: scorer.score(row)) for row in data[:3000, None]])
+    bulk = seconds(lambda: scorer.score(data), 3)
+    print(f"exported scorer, 20 columns, {fit.posterior.size} components: one row p95 {1e3 * np.quantile(times, 0.95):.3f} ms "
+          f"(below 1), bulk {rows / bulk:,.0f} rows/s (at least 500,000), largest difference {difference:.1e} (at most 1e-9)")
+
+
+def components(seeds: int, rows: int) -> None:
+    """How often exactly the true number of components is found; components at least 4 apart, weights of at least 0.02."""
+    from bayesglm.mixtures import Mixture
+
+    print("components  columns  exact  found otherwise")
+    for count in (1, 5, 10, 20):
+        for size in (2, 8):
+            wrong: dict[int, int] = {}
+            for seed in range(seeds):
+                data, _, _ = simulate(count, size, rows, 1000 * count + seed, 4.0)
+                found = Mixture([f"x{j}" for j in range(size)], columns(data), max_components=40).fit(seed=seed).posterior.size
+                if found != count:
+                    wrong[found] = wrong.get(found, 0) + 1
+            need = 95 if count == 1 else 90
+            print(f"{count:10} {size:8} {seeds - sum(wrong.values()):6} of {seeds} (at least {need}%)  {wrong or ''}", flush=True)
+
+
+def coverage(seeds: int, rows: int, distance: float) -> None:
+    """How often 90% intervals of weights and means hold the truth."""
+    from bayesglm.mixtures import Mixture
+
+    held: dict[str, list[bool]] = {"weight": [], "mean": []}
+    for seed in range(seeds):
+        data, weights, means = simulate(4, 2, rows, 500 + seed, distance)
+        fit = Mixture(["x0", "x1"], columns(data)).fit(seed=seed)
+        drawn = fit.draws(seed=seed, size=1000)["posterior"]
+        if fit.posterior.size != 4:
+            continue
+        middle = drawn["mean"].mean(["chain", "draw"]).values
+        place = np.linalg.norm(means[:, None] - middle[None], axis=2).argmin(axis=1)
+        for name, truth in (("weight", weights), ("mean", means)):
+            values = drawn[name].values[0][:, place]
+            low, high = np.quantile(values, [0.05, 0.95], axis=0)
+            held[name] += ((low <= truth) & (truth <= high)).ravel().tolist()
+    for name, each in held.items():
+        print(f"90% intervals of {name}s, components {distance:g} apart, {rows} rows: {100 * np.mean(each):.1f} of 100 "
+              f"({len(each)} intervals; 84 to 96)")
+
+
+def main() -> None:
+    """Run the parts that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=["speed", "scoring", "memory", "components", "coverage"])
+    parser.add_argument("--short", action="store_true", help="small tables, under a minute")
+    parser.add_argument("--seeds", type=int, default=100)
+    given = parser.parse_args()
+    parts = given.parts or ["speed", "scoring", "memory"]
+    short = given.short
+    tasks = {
+        "speed": lambda: speed(*((10_000, 4) if short else (100_000, 8))),
+        "scoring": lambda: scoring(30_000 if short else 500_000),
+        "memory": lambda: memory((50_000, 200_000) if short else (1_000_000, 10_000_000)),
+        "components": lambda: components(given.seeds, 8_000 if short else 50_000),
+        "coverage": lambda: [coverage(given.seeds, 2000, distance) for distance in (8.0, 3.0)],
+    }
+    print(f"{os.cpu_count()} processors, numpy {np.__version__}, pandas {pd.__version__}")
+    for part in parts:
+        print(f"-- {part}")
+        tasks[part]()
+
+
+if __name__ == "__main__":
+    main()
