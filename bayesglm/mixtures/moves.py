@@ -28,8 +28,8 @@ _INNER = 12  # sweeps inside a split
 _TRIED = 4  # merges and deletions tried in full in each round
 _LEAST_ROWS = 4.0  # a component with fewer is not split
 _EMPTY = 0.5  # components with fewer rows are deleted together; the first component always has more
-GAIN = 1e-3  # nats that more components must gain
-_TIE = 1e-4  # nats that fewer components may lose: components without rows neither gain nor lose
+GAIN = 1e-2  # nats that more components must gain; an ascent stops with more still to gain
+_TIE = 5e-3  # nats that fewer components may lose: components without rows neither gain nor lose
 _ROUNDS = 100
 
 
