@@ -22,19 +22,19 @@ def curvature(layout: Layout, weight: Array) -> tuple[Array, Array, Array]:
         W, symmetric in its first two axes.
     """
     predicted = len(weight)
-    core = np.empty((layout.columns.shape[1],) * 2)
+    core = np.empty((len(layout.columns),) * 2)
     for p in range(predicted):
-        left = layout.columns[:, layout.first[p]:layout.first[p + 1]]
+        left = layout.columns[layout.first[p]:layout.first[p + 1]]
         for q in range(predicted):
-            right = layout.columns[:, layout.first[q]:layout.first[q + 1]]
-            core[layout.first[p]:layout.first[p + 1], layout.first[q]:layout.first[q + 1]] = left.T @ (weight[p, q][:, None] * right)
+            right = layout.columns[layout.first[q]:layout.first[q + 1]]
+            core[layout.first[p]:layout.first[p + 1], layout.first[q]:layout.first[q + 1]] = left @ (weight[p, q] * right).T
     sparse, cross = _sparse(layout, weight)
     return sparse, cross, core
 
 
 @njit(cache=True, nogil=True)
 def _sparse(layout, weight):
-    size, wide = len(layout.start) - 1, layout.columns.shape[1]
+    size, wide = len(layout.start) - 1, len(layout.columns)
     sparse, cross = np.zeros(len(layout.row)), np.zeros((size, wide))
     predicted, patterns = weight.shape[0], weight.shape[2]
     m = 0
@@ -64,14 +64,14 @@ def _sparse(layout, weight):
                 for q in range(predicted):
                     w = weight[p, q, i] * left
                     for c in range(layout.first[q], layout.first[q + 1]):
-                        cross[at + j, c] += w * layout.columns[i, c]
+                        cross[at + j, c] += w * layout.columns[c, i]
     return sparse, cross
 
 
 @njit(cache=True, nogil=True)
 def curvature_back(layout, d_sparse, d_cross, d_core, predicted):
     """Return the gradient in W, shape (P, P, pattern), given the one in the lower entries of H."""
-    patterns = layout.columns.shape[0]
+    patterns = layout.columns.shape[1]
     out = np.zeros((predicted, predicted, patterns))
     for p in range(predicted):
         for q in range(p + 1):
@@ -80,8 +80,8 @@ def curvature_back(layout, d_sparse, d_cross, d_core, predicted):
                 for c in range(layout.first[p], layout.first[p + 1]):
                     inner = 0.0
                     for d in range(layout.first[q], min(c + 1, layout.first[q + 1])):
-                        inner += d_core[c, d] * layout.columns[i, d]
-                    total += inner * layout.columns[i, c]
+                        inner += d_core[c, d] * layout.columns[d, i]
+                    total += inner * layout.columns[c, i]
                 out[p, q, i] += total
     m = 0
     for b in range(len(layout.block_size)):
@@ -111,6 +111,6 @@ def curvature_back(layout, d_sparse, d_cross, d_core, predicted):
                 for q in range(predicted):
                     total = 0.0
                     for c in range(layout.first[q], layout.first[q + 1]):
-                        total += d_cross[at + j, c] * layout.columns[i, c]
+                        total += d_cross[at + j, c] * layout.columns[c, i]
                     out[p, q, i] += left * total
     return out

@@ -166,7 +166,7 @@ def behind(q, layout, reference, pattern, before, value, d_eta, d_constants):
     if not (definite and np.isfinite(total)):
         return -np.inf, gradient
     d_each, d_scales = np.zeros(each.shape), np.zeros(len(scales))
-    d_r, d_q = predictors_back(layout, scatter(d_eta, pattern, layout.columns.shape[0]), size)
+    d_r, d_q = predictors_back(layout, scatter(d_eta, pattern, layout.columns.shape[1]), size)
     more_w, more_v = multiply_back(layout, each, scales, w, v, d_r, d_q, d_each, d_scales)
     d_z, d_y = backward(layout, reference, theta, state, d_w + more_w, d_v + more_v, d_each, d_scales, d_theta, d_t)
     for k in range(len(constants)):

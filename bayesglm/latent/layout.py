@@ -41,7 +41,7 @@ class Layout(NamedTuple):
     """What compiled code reads: arrays only. P predictors, n patterns, C core entries, B blocks, S sparse coordinates."""
 
     offset: Array                # (P, n)
-    columns: Array               # (n, C), grouped by predictor
+    columns: Array               # (C, n), grouped by predictor
     first: Index                 # (P + 1,) where each predictor's columns begin
     core_theta: Index            # (C,) which theta scales the entry, -1 for none
     block_predictor: Index       # (B,)
@@ -151,7 +151,7 @@ class Field:
     @property
     def sizes(self) -> tuple[int, int, int]:
         """Number of hyperparameters, core entries and sparse coordinates."""
-        return self.hyper.size, self.layout.columns.shape[1], len(self.layout.start) - 1
+        return self.hyper.size, len(self.layout.columns), len(self.layout.start) - 1
 
 
 def reason_against(problem: Problem) -> str:
@@ -219,7 +219,7 @@ def field_of(problem: Problem) -> Field:
     numbers = {each.parameter: p for p, each in enumerate(specification.predictors)}
     sparse, placed = _sparse(placed, bases, numbers, problem.patterns.table.rows)
     layout = Layout(
-        offset=np.array(offsets), columns=np.ascontiguousarray(np.array(columns).T.reshape(-1, len(core))),
+        offset=np.array(offsets), columns=np.array(columns).reshape(len(core), -1) if core else np.zeros((0, problem.patterns.table.rows)),
         first=np.array(first), core_theta=np.array(core_theta, np.int64), constant_theta=np.array(constants, np.int64),
         other_core=np.array([each[0] for each in other], np.int64), other_location=np.array([each[1] for each in other]),
         other_scale=np.array([each[2] for each in other]), other_density=np.array([each[3] for each in other]).reshape(-1, 9),

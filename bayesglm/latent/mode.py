@@ -100,7 +100,7 @@ class Posterior:
 
     def patterns(self, d_eta: Array) -> Array:
         """Return sums over the cells of each pattern of an array whose last axis are cells."""
-        n = self.layout.columns.shape[0]
+        n = self.layout.columns.shape[1]
         flat = scatter(np.ascontiguousarray(d_eta.reshape(-1, d_eta.shape[-1])), self.likelihood.pattern, n)
         return flat.reshape(*d_eta.shape[:-1], n)
 

@@ -15,6 +15,7 @@ from bayesglm.latent.hyper import LOGARITHM, SIGNED
 from bayesglm.latent.layout import Field
 from bayesglm.latent.marginal import Marginal, Optimum, centre, climb, optimise
 from bayesglm.latent.mode import Posterior
+from bayesglm.latent.variables import below_diagonal
 
 Array = NDArray[np.float64]
 DRAWN_STARTS = 2
@@ -68,16 +69,23 @@ def drawn(field: Field, rng: np.random.Generator) -> Array:
 
 def _same(field: Field, best: Optimum, other: Marginal) -> bool:
     """Say whether two optima are one, within posterior sds of the hyperparameters and of the core."""
-    scale = field.hyper.way == SIGNED
-    ours, theirs = best.marginal.point.t, other.point.t
-    apart = np.where(scale, np.abs(theirs) - np.abs(ours), theirs - ours)
-    sd = np.sqrt(np.diag(best.covariance)) if len(ours) else np.ones(0)
-    near = bool(np.all(np.abs(apart) < APART * sd))
+    apart = positive(field, other.point.t) - positive(field, best.marginal.point.t)
+    near = bool(np.all(np.abs(apart) < APART * np.sqrt(np.diag(best.covariance))))
     precision = best.marginal.point.precision(best.marginal.point.positive_weight)
     if precision is None:
         return near
     moved = np.abs(other.point.v - best.marginal.point.v)
     return near and bool(np.all(moved < APART * np.maximum(np.sqrt(core_variance(precision.core)), 1e-3)))
+
+
+def positive(field: Field, t: Array) -> Array:
+    """Return the same hyperparameters with positive scales: a partial correlation turns with the signs of its two scales."""
+    found = np.where(field.hyper.way == SIGNED, np.abs(t), t)
+    for placed in field.placed:
+        row, column = below_diagonal(len(placed.sd))
+        if placed.partial.size:
+            found[placed.partial] = t[placed.partial] * np.sign(t[placed.sd[row]]) * np.sign(t[placed.sd[column]])
+    return found
 
 
 def core_variance(factor: Array) -> Array:

@@ -185,7 +185,7 @@ def predictors(layout, r, q):
         for c in range(layout.first[p], layout.first[p + 1]):
             value = q[c]
             for i in range(patterns):
-                eta[p, i] += layout.columns[i, c] * value
+                eta[p, i] += layout.columns[c, i] * value
     for b in range(len(layout.block_size)):
         p, column, size = layout.block_predictor[b], layout.block_values[b], layout.block_size[b]
         for i in range(patterns):
@@ -202,12 +202,10 @@ def predictors(layout, r, q):
 def predictors_back(layout, d_eta, size):
     """Return A' d_eta: the gradient in (r, q)."""
     predicted, patterns = d_eta.shape
-    d_r, d_q = np.zeros(size), np.zeros(layout.columns.shape[1])
+    d_r, d_q = np.zeros(size), np.zeros(len(layout.columns))
     for p in range(predicted):
-        for i in range(patterns):
-            slope = d_eta[p, i]
-            for c in range(layout.first[p], layout.first[p + 1]):
-                d_q[c] += layout.columns[i, c] * slope
+        for c in range(layout.first[p], layout.first[p + 1]):
+            d_q[c] = np.dot(layout.columns[c], d_eta[p])
     for b in range(len(layout.block_size)):
         p, column, wide = layout.block_predictor[b], layout.block_values[b], layout.block_size[b]
         for i in range(patterns):

@@ -75,7 +75,7 @@ def _block(placed: Placed, theta: Array, w: Array, v: Array, found: dict[str, Ar
     for each in block.hyperparameters:
         if each.key == "cor":
             size = len(each.labels)
-            row, column = _below(size)
+            row, column = below_diagonal(size)
             share = 0.5 + (theta[:, placed.partial] - 0.5) * sign[:, row] * sign[:, column]
             factor = correlation_factor(2.0 * share - 1.0, size)
             found[name(f"partial_{block.name}")] = share
@@ -98,7 +98,7 @@ def _block(placed: Placed, theta: Array, w: Array, v: Array, found: dict[str, Ar
     found[name(f"effect_{block.name}")] = state
 
 
-def _below(size: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def below_diagonal(size: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return rows and columns below the diagonal, column by column."""
     column, row = np.triu_indices(size, 1)
     return row, column
@@ -113,7 +113,7 @@ def correlation_factor(partial: Array, size: int) -> Array:
     [[1.0, 0.0], [0.6, 0.8]]
     """
     full = np.zeros((len(partial), size, size))
-    row, column = _below(size)
+    row, column = below_diagonal(size)
     full[:, row, column] = partial
     left = np.ones((len(partial), size))
     out = np.zeros_like(full)
