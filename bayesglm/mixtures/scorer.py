@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 FORMAT = "bayesglm scorer 1"
-_ROWS = 1024  # at once: what they need stays in the processor's cache
+_ROWS = 1024  # at most at once: what they need stays in the processor's cache
+_PRODUCTS = 200_000  # multiplications at once: BLAS takes larger products to several threads, which wait for each other
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,16 +55,18 @@ class Block:
 
 
 def _joint(arrays: Mapping[str, Array]) -> Callable[[Array], Array]:
-    """Return the log density of multivariate Student-t, all components by one matrix product."""
+    """Return the log density of multivariate Student-t: rows are whitened, a 1 in front taking the mean away."""
     df, size = arrays["df"], arrays["mean"].shape[1]
     inverse = np.linalg.inv(arrays["root"])
-    turn = np.ascontiguousarray(inverse.reshape(-1, size).T)  # (column, component * column)
-    shift = np.einsum("kij,kj->ki", inverse, arrays["mean"]).reshape(-1)
+    shift = np.einsum("kij,kj->ki", inverse, arrays["mean"])
+    turn = np.ascontiguousarray(np.concatenate([-shift[:, None], inverse.swapaxes(1, 2)], axis=1))
     constant, power = arrays["constant"], (df + size) / 2
 
     def density(z: Array) -> Array:
-        white = (z @ turn - shift).reshape(len(z), len(df), size)
-        return np.asarray(constant - power * np.log1p(np.einsum("nki,nki->nk", white, white) / df))
+        with_one = np.empty((len(z), size + 1))
+        with_one[:, 0], with_one[:, 1:] = 1.0, z
+        white = with_one @ turn  # (component, row, column)
+        return np.asarray(constant - power * np.log1p(np.einsum("kni,kni->nk", white, white) / df))
 
     return density
 
@@ -140,9 +143,10 @@ class Scorer:
             number of columns.
         """
         numbers, jacobian = zip(*(_standardised(block, self._columns(block, rows)) for block in self.blocks), strict=True)
-        found = np.empty(len(numbers[0]))
-        for start in range(0, len(found), _ROWS):
-            place = slice(start, start + _ROWS)
+        found, widest = np.empty(len(numbers[0])), max(len(block.names) for block in self.blocks)
+        rows_at_once = min(_ROWS, max(_PRODUCTS // (widest * (widest + 1)), 1))
+        for start in range(0, len(found), rows_at_once):
+            place = slice(start, start + rows_at_once)
             logs = self.log_weights + sum(block.density(z[place]) for block, z in zip(self.blocks, numbers, strict=True))
             top = logs.max(axis=1)
             found[place] = top + np.log(np.exp(logs - top[:, None]).sum(axis=1))
