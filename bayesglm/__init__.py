@@ -9,7 +9,8 @@ from bayesglm import datasets, engines, families, plots, priors
 from bayesglm.datasets import load_dataset
 from bayesglm.errors import BayesGLMError
 from bayesglm.facade import Fit, Model, load
+from bayesglm.unstructured import sample
 
 __version__ = "0.1.0"
 __all__ = ["BayesGLMError", "Fit", "Model", "__version__", "datasets", "engines", "families", "load", "load_dataset", "plots",
-           "priors"]
+           "priors", "sample"]

@@ -28,7 +28,7 @@ ORDER = (
     "model",
     "latent",
     "formulation engines",
-    "fitted",
+    "fitted unstructured",
     "rows",
     "responses",
     "newdata pointwise predict",

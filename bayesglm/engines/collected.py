@@ -50,6 +50,8 @@ class Sampled:
         False if the run was cut short by the clock or by hand.
     notes : tuple of str
         What the user should know of the run.
+    form : str
+        Form of the mass matrix.
     """
 
     draws: Expanded
@@ -60,6 +62,7 @@ class Sampled:
     seconds: float
     complete: bool
     notes: tuple[str, ...]
+    form: str
 
     def tree(self, target: Target) -> xr.DataTree:
         """Return the draws with dims and coordinates, as groups ``posterior`` and ``sample_stats``."""
@@ -140,4 +143,5 @@ class Collected:
         draws, stats = ({name: values.swapaxes(0, 1) for name, values in each.between(0, length).items()}
                         for each in (self.draws, self.stats))
         gradients = {"tune": sum(self.warm_up), "draws": int(stats["n_steps"].sum())}
-        return Sampled(draws, stats, self.last, stats["step_size"][:, -1].copy(), gradients, seconds, complete, notes)
+        return Sampled(draws, stats, self.last, stats["step_size"][:, -1].copy(), gradients, seconds, complete, notes,
+                       self.adaptation.form)

@@ -1,4 +1,4 @@
-"""The sampling loop: draws depend on the seed alone, stopping on the draws alone; a run cut short is the first part of the whole."""
+"""The sampling loop: draws depend on the seed alone, stopping on the draws alone; a run cut short is the start of the whole."""
 
 from __future__ import annotations
 

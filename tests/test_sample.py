@@ -1,0 +1,86 @@
+"""A user's own ``pm.Model``: its posterior, what the result says of the run, and what cannot be sampled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pymc as pm
+import pytest
+import xarray as xr
+
+import bayesglm as bg
+from bayesglm.engines.store import read_run
+
+Y = np.array([0.4, 1.9, -0.3, 1.2, 0.8])
+SERVICES = ["api", "web", "db"]
+
+
+@pytest.fixture(scope="module")
+def model() -> pm.Model:
+    """A mean with a normal prior, known exactly, and effects of services that no data inform."""
+    with pm.Model(coords={"service": SERVICES}) as found:
+        mu = pm.Normal("mu", 1.0, 2.0)
+        effect = pm.Normal("effect", 0.0, 3.0, dims="service")
+        pm.Deterministic("level", mu + effect, dims="service")
+        pm.Normal("y", mu, 1.5, observed=Y)
+    return found
+
+
+@pytest.fixture(scope="module")
+def tree(model: pm.Model) -> xr.DataTree:
+    return bg.sample(model, seed=1, tune=150, progress=False)
+
+
+def test_the_posterior_is_the_conjugate_one(tree: xr.DataTree) -> None:
+    precision = 1 / 2.0**2 + len(Y) / 1.5**2
+    mean = (1.0 / 2.0**2 + Y.sum() / 1.5**2) / precision
+    mu = tree["posterior"]["mu"].to_numpy()
+    ess = 400  # at least: this is what it was asked for
+    assert abs(mu.mean() - mean) < 5 / np.sqrt(precision * ess)
+    assert abs(mu.std() * np.sqrt(precision) - 1) < 5 / np.sqrt(2 * ess)
+    assert abs(mu.mean() - mean - 1.0) > 5 / np.sqrt(precision * ess)  # and would notice another mean
+    effect = tree["posterior"]["effect"]
+    assert (np.abs(effect.mean(("chain", "draw"))) < 5 * 3.0 / np.sqrt(ess)).all()
+
+
+def test_the_result_is_the_models_and_says_how_it_was_drawn(tree: xr.DataTree) -> None:
+    posterior = tree["posterior"]
+    assert posterior["level"].dims == ("chain", "draw", "service")
+    assert posterior.coords["service"].to_numpy().tolist() == SERVICES
+    np.testing.assert_allclose(posterior["level"], posterior["mu"] + posterior["effect"])
+    assert tree.attrs["complete"]
+    assert tree.attrs["mass_matrix"] in tree.attrs["notes"][0]
+    assert tree.attrs["gradients"] == int(tree["sample_stats"]["n_steps"].sum())
+
+
+def test_the_same_seed_gives_the_same_draws_and_a_store_holds_them(model: pm.Model, tree: xr.DataTree, tmp_path: Path) -> None:
+    again = bg.sample(model, seed=1, tune=150, draws=100, cores=1, progress=False, store=tmp_path / "draws.zarr")
+    np.testing.assert_array_equal(again["posterior"]["mu"], tree["posterior"]["mu"][:, :100])
+    stored = read_run(tmp_path / "draws.zarr")
+    for name in ("mu", "effect", "level"):
+        xr.testing.assert_identical(stored["posterior"][name].load(), again["posterior"][name])
+
+
+def test_a_discrete_variable_is_named() -> None:
+    with pm.Model() as mixed:
+        switch = pm.Bernoulli("switch", 0.5)
+        pm.Normal("y", pm.math.switch(switch, 1.0, -1.0), 1.0, observed=Y)
+    with pytest.raises(bg.BayesGLMError, match=r"`switch`.*discrete.*continuous.*pm\.sample") as caught:
+        bg.sample(mixed, seed=1)
+    assert caught.value.column == "switch"
+
+
+def test_a_model_without_free_variables_is_refused() -> None:
+    with pm.Model() as empty:
+        pm.Normal("y", 0.0, 1.0, observed=Y)
+    with pytest.raises(bg.BayesGLMError, match="no free variable"):
+        bg.sample(empty, seed=1)
+
+
+def test_a_model_without_a_start_is_refused() -> None:
+    with pm.Model() as impossible:
+        mu = pm.Normal("mu")
+        pm.Potential("nowhere", pm.math.log(-pm.math.exp(mu)))
+    with pytest.raises(bg.BayesGLMError, match="no start with a finite log density"):
+        bg.sample(impossible, seed=1)
