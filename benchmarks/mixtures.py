@@ -2,7 +2,7 @@
 
     python -m benchmarks.mixtures                 # speed, scoring, memory: a few minutes
     python -m benchmarks.mixtures --short         # the same on small tables, under a minute
-    python -m benchmarks.mixtures components      # how often the number of components is found: 500 fits
+    python -m benchmarks.mixtures components      # how often the number of components is found: 800 fits, an hour
     python -m benchmarks.mixtures coverage        # how often 90% intervals of weights and means hold the truth
 
 Every comparison is made in one process on one table, and every line says what was measured. Data are simulated with a seed.
@@ -184,12 +184,12 @@ def scoring(rows: int) -> None:
           f"(below 1), bulk {rows / bulk:,.0f} rows/s (at least 500,000), largest difference {difference:.1e} (at most 1e-9)")
 
 
-def components(seeds: int, rows: int) -> None:
+def components(counts: list[int], seeds: int, rows: int) -> None:
     """How often exactly the true number of components is found; components at least 4 apart, weights of at least 0.02."""
     from bayesglm.mixtures import Mixture
 
     print("components  columns  exact  found otherwise")
-    for count in (1, 5, 10, 20):
+    for count in counts:
         for size in (2, 8):
             wrong: dict[int, int] = {}
             for seed in range(seeds):
@@ -228,7 +228,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=["speed", "scoring", "memory", "components", "coverage"])
     parser.add_argument("--short", action="store_true", help="small tables, under a minute")
-    parser.add_argument("--seeds", type=int, default=100)
+    parser.add_argument("--seeds", type=int, default=100, help="of the studies of components and coverage")
+    parser.add_argument("--counts", type=int, nargs="+", default=[1, 5, 10, 20], help="true numbers of components")
     given = parser.parse_args()
     parts = given.parts or ["speed", "scoring", "memory"]
     short = given.short
@@ -236,7 +237,7 @@ def main() -> None:
         "speed": lambda: speed(*((10_000, 4) if short else (100_000, 8))),
         "scoring": lambda: scoring(30_000 if short else 500_000),
         "memory": lambda: memory((50_000, 200_000) if short else (1_000_000, 10_000_000)),
-        "components": lambda: components(given.seeds, 8_000 if short else 50_000),
+        "components": lambda: components(given.counts, given.seeds, 8_000 if short else 50_000),
         "coverage": lambda: [coverage(given.seeds, 2000, distance) for distance in (8.0, 3.0)],
     }
     print(f"{os.cpu_count()} processors, numpy {np.__version__}, pandas {pd.__version__}")
