@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -21,11 +21,11 @@ from pytensor.graph.replace import vectorize_graph
 from scipy import stats
 
 import bayesglm as bg
-from bayesglm.engines.density import Density, compile_density
-from bayesglm.engines.nuts import Nuts, flat_start
+from bayesglm.engines.nuts import Nuts
 from bayesglm.families.family import Family
 from bayesglm.formulation import find_family
 from bayesglm.priors import Beta, Gamma, HalfNormal, Normal, Prior
+from bayesglm.specification import Problem
 
 Array = NDArray[np.float64]
 
@@ -33,7 +33,7 @@ REPLICATES = 200
 THIN = 4
 RANKS = 100  # a rank is one of 0 to RANKS - 1
 BINS = 10
-NUTS = Nuts(draws=THIN * (RANKS - 1), tune=300, chains=1, cores=1)
+NUTS = Nuts(draws=THIN * (RANKS - 1), chains=1, cores=1)
 ROWS = 25
 
 # Tight enough that simulated tables look like tables, wide enough that a fault shows.
@@ -48,10 +48,8 @@ class Simulator:
 
     Attributes
     ----------
-    density : Density
-        Log density, compiled once.
-    start : array, shape (size,)
-        Where sampling starts.
+    problem : Problem
+        What is fitted, with another response for each replicate.
     parameters : mapping
         Prior draws of every free variable and deterministic, draws in front.
     responses : array, shape (replicate, obs)
@@ -62,8 +60,7 @@ class Simulator:
         ``log_likelihood(response, parameters)``, one number for each draw.
     """
 
-    density: Density
-    start: Array
+    problem: Problem
     parameters: Mapping[str, Array]
     responses: Array
     quantities: Mapping[str, tuple[str, tuple[int, ...]]]
@@ -117,8 +114,7 @@ def simulator_of(family: Family, *, seed: int) -> Simulator:
     drawn = pm.sample_prior_predictive(REPLICATES, model=model.pymc, random_seed=seed, compile_kwargs={"mode": "FAST_COMPILE"})
     parameters = {str(name): each.to_numpy()[0] for name, each in drawn["prior"].data_vars.items()}
     responses = drawn["prior_predictive"]["y"].to_numpy()[0].astype(np.float64)
-    density = compile_density(model.pymc)
-    return Simulator(density, flat_start(density, {}), parameters, responses, quantities_of(model, parameters),
+    return Simulator(model.problem, parameters, responses, quantities_of(model, parameters),
                      compile_log_likelihood(model.pymc))
 
 
@@ -142,12 +138,13 @@ def compile_log_likelihood(model: pm.Model) -> Callable[[Array, Mapping[str, Arr
     return lambda y, parameters: function(y, *(parameters[name] for name in names))
 
 
-def ranks_of(simulator: Simulator, density: Density, *, seed: int) -> dict[str, NDArray[np.int64]]:
+def ranks_of(simulator: Simulator, problem: Problem, *, seed: int) -> dict[str, NDArray[np.int64]]:
     """Fit every replicate and return the rank of each quantity, and of the log likelihood, among its posterior draws."""
     found: dict[str, list[int]] = {}
     for i, response in enumerate(simulator.responses):
-        flat, _ = NUTS.sample(density.bind({"y_data": response}), simulator.start, seed=seed + i, progress=False)
-        posterior = density.expand(flat[0, ::THIN])
+        replicate = replace(problem, observations=replace(problem.observations, response=response))
+        run = NUTS.run(replicate, seed=seed + i, progress=False)
+        posterior = {str(name): each.to_numpy()[0, ::THIN] for name, each in run.draws["posterior"].data_vars.items()}
         for name, (variable, place) in simulator.quantities.items():
             draws = posterior[variable][(slice(None), *place)]
             found.setdefault(name, []).append(int((draws < simulator.parameters[variable][(i, *place)]).sum()))
@@ -161,7 +158,7 @@ def simulate(name: str) -> Ranks:
     """Run the simulation of one family by name."""
     begin = time.perf_counter()
     simulator = simulator_of(find_family(name), seed=11)
-    return Ranks(ranks_of(simulator, simulator.density, seed=1_000), time.perf_counter() - begin)
+    return Ranks(ranks_of(simulator, simulator.problem, seed=1_000), time.perf_counter() - begin)
 
 
 def uniformity(ranks: NDArray[np.int64]) -> float:

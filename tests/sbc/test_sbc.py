@@ -10,7 +10,6 @@ from multiprocessing import get_context
 import numpy as np
 import pytest
 
-from bayesglm.engines.density import compile_density
 from bayesglm.families.family import Family
 from bayesglm.formulation import find_family
 from bayesglm.priors import Normal
@@ -56,13 +55,14 @@ def alarm_of(simulator: Simulator) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize("prior", [Normal(0.5, 0.2), Normal(0.0, 0.1)], ids=["shifted", "narrow"])
 def test_a_wrong_prior_is_noticed(poisson: Simulator, prior: Normal) -> None:
-    wrong = compile_density(model_of(find_family("poisson"), {"x": prior}).pymc)
+    wrong = model_of(find_family("poisson"), {"x": prior}).problem
     assert uniformity(ranks_of(poisson, wrong, seed=1_000)["beta 0"]) < alarm_of(poisson)
 
 
 @pytest.mark.slow
 def test_a_lost_exposure_is_noticed(poisson: Simulator) -> None:
-    wrong = poisson.density.bind({"exposure_data": np.ones_like(poisson.density.data["exposure_data"])})
+    observations = poisson.problem.observations
+    wrong = replace(poisson.problem, observations=replace(observations, exposure=np.ones_like(observations.exposure)))
     assert uniformity(ranks_of(poisson, wrong, seed=1_000)["log likelihood"]) < alarm_of(poisson)
 
 
