@@ -109,6 +109,31 @@ def test_kernels_against_plain_products():
     assert np.allclose(kernels.entropy(found), plain)
 
 
+def test_chunks_and_threads_change_no_digit(monkeypatch):
+    rng = np.random.default_rng(2)
+    features, natural = rng.normal(size=(3 * kernels.CHUNK + 7, 5)), 3 * rng.normal(size=(6, 5))
+    sums, total = kernels.sweep(natural, features)
+    shares, normalisers = kernels.assign(natural, features)
+    logs = natural @ features.T
+    assert np.allclose(shares, softmax(logs, axis=0), atol=1e-13)
+    assert np.allclose(sums, shares @ features, rtol=1e-10, atol=1e-8)
+    for processors in (1, 7):
+        monkeypatch.setattr(kernels.os, "cpu_count", lambda processors=processors: processors)
+        again, same = kernels.sweep(natural, features)
+        assert np.array_equal(again, sums)
+        assert same == total
+        assert np.array_equal(kernels.assign(natural, features)[1], normalisers)
+        assert np.array_equal(kernels.gather(shares, features), kernels.gather(shares, features))
+
+
+def test_negligible_responsibilities_are_zero_and_change_no_sum():
+    features = np.array([[1.0, 0.0], [1.0, 100.0], [1.0, 50.0]])
+    natural = np.array([[0.0, 0.0], [-100.0, 2.0]])
+    shares, normalisers = kernels.assign(natural, features)
+    assert shares.tolist() == [[1.0, 0.0, 0.5], [0.0, 1.0, 0.5]]
+    assert np.allclose(normalisers, logsumexp(natural @ features.T, axis=0), rtol=1e-15)
+
+
 def natural_of(means, kappa, nu, psi, logs):
     member = discover("bayesglm.mixtures.components", Component)["gaussian"]
     constant, natural = member.natural({"mean": means, "kappa": kappa, "nu": nu, "psi": psi})

@@ -43,6 +43,28 @@ def test_the_number_of_components_is_found_in_more_tables(count, size, seed):
     assert Mixture(list(table), table, max_components=40).fit(seed=seed).posterior.size == count
 
 
+def test_several_starts_report_their_spread_and_the_best_is_kept(fit):
+    table, _ = separated(3, 2, 1500, 1)
+    found = Mixture(["x0", "x1"], table).fit(seed=1, starts=3)
+    starts = found.found.starts
+    assert starts["start"].tolist() == ["up", "down 1", "down 2", "down 3"]
+    assert starts["components"].tolist() == [3] * 4
+    assert starts["below_best"].min() == 0
+    assert (starts["below_best"] < 0.1).all()
+    assert found.bound == pytest.approx(fit.bound, abs=0.01)
+    with pytest.raises(BayesGLMError, match="starts"):
+        Mixture(["x0", "x1"], table).fit(seed=1, starts=0)
+
+
+def test_starts_that_differ_are_seen_and_the_best_bound_wins():
+    """Eight kinds of rows, close together and few of each: single starts end in different optima."""
+    table, _ = separated(8, 2, 200, 3, distance=2.0)
+    found = Mixture(["x0", "x1"], table, max_components=16).fit(seed=1, starts=4)
+    starts = found.found.starts
+    assert starts["below_best"].max() > 0.1
+    assert found.bound >= starts["bound"].max() - 1e-6
+
+
 def test_one_seed_gives_one_fit(fit):
     table, _ = separated(3, 2, 1500, 1)
     again = Mixture(["x0", "x1"], table).fit(seed=1)

@@ -7,6 +7,12 @@ import numpy as np
 
 def separated(count, size, rows, seed, distance=5.0):
     """Return a table of Gaussian components at least ``distance`` apart (Mahalanobis), with weights of at least 0.02."""
+    table, labels, _, _ = known(count, size, rows, seed, distance)
+    return table, labels
+
+
+def known(count, size, rows, seed, distance=5.0):
+    """Return such a table with the labels of its rows, and the weights and means behind it."""
     rng = np.random.default_rng(seed)
     weights = rng.dirichlet(np.full(count, 3.0)) * (1 - 0.02 * count) + 0.02
     turned = [np.linalg.qr(rng.normal(size=(size, size)))[0] for _ in range(count)]
@@ -19,7 +25,7 @@ def separated(count, size, rows, seed, distance=5.0):
         side *= 1.002
     labels = rng.choice(count, rows, p=weights / weights.sum())
     x = np.array(means)[labels] + np.einsum("nij,nj->ni", np.array(roots)[labels], rng.normal(size=(rows, size)))
-    return {f"x{j}": x[:, j] for j in range(size)}, labels
+    return {f"x{j}": x[:, j] for j in range(size)}, labels, weights, np.array(means)
 
 
 def mixed(rows, seed):
