@@ -56,6 +56,15 @@ def _evaluate_all(address, table, q, values):
 
 
 @njit(cache=True, nogil=True)
+def _slopes(address, table, q, values, gradients):
+    point, gradient = np.empty(q.shape[1]), np.empty(q.shape[1])
+    for i in range(len(q)):
+        point[:] = q[i]
+        values[i] = _evaluate(address, table, point, gradient)
+        gradients[i] = gradient
+
+
+@njit(cache=True, nogil=True)
 def _transitions(address, table, q, momenta, levels, step, steps):
     """Move every row of q by Hamiltonian transitions, one for each row of its momenta; return the mean acceptance."""
     size, total = q.shape[1], 0.0
@@ -108,6 +117,30 @@ def evaluate(density: Native, q: Array, cores: int | None = None) -> Array:
     q, values = np.ascontiguousarray(q), np.empty(len(q))
     in_threads(lambda part: _evaluate_all(density.address, density.table, q[part], values[part]), _parts(len(q)), cores)
     return values
+
+
+def slopes(density: Native, q: Array, cores: int | None = None) -> tuple[Array, Array]:
+    """Return the log density and its gradient at many points.
+
+    Parameters
+    ----------
+    density : Native
+        A compiled log density.
+    q : array, shape (draw, size)
+        The points.
+    cores : int, optional
+        Threads; by default as many as there are cores.
+
+    Returns
+    -------
+    values : array, shape (draw,)
+        Minus infinity where a parameter overflows its range.
+    gradients : array, shape (draw, size)
+        Of no meaning there.
+    """
+    q, values, gradients = np.ascontiguousarray(q), np.empty(len(q)), np.empty(q.shape)
+    in_threads(lambda part: _slopes(density.address, density.table, q[part], values[part], gradients[part]), _parts(len(q)), cores)
+    return values, gradients
 
 
 def hamiltonian(
