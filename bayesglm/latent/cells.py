@@ -127,15 +127,17 @@ def kind_of(specification: Specification) -> Kind:
     return "identical" if declared.base is None else "apart"
 
 
-def cells_of(problem: Problem) -> Cells:
+def cells_of(problem: Problem, kind: Kind | None = None) -> Cells:
     """Reduce the rows of a problem to cells; rows without weight, exposure or trials add nothing and are left out.
 
     Parameters
     ----------
     problem : Problem
         Specification and data.
+    kind : {"own", "apart", "identical"}, optional
+        The reduction; by default the one that applies.
     """
-    kind = kind_of(problem.specification)
+    kind = kind_of(problem.specification) if kind is None else kind
     reduction = reduction_as(problem.specification.family, kind)
     data = problem.observations
     informative = data.informative

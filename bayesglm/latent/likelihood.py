@@ -25,7 +25,7 @@ from bayesglm.families.reduction import Rows
 from bayesglm.families.values import Exposure, Values, unit_values
 from bayesglm.latent.cells import Cells, Kind, cells_of, reduction_as
 from bayesglm.latent.lockfree import LOCK_FREE
-from bayesglm.specification import Problem
+from bayesglm.specification import Problem, Specification
 
 Array = NDArray[np.float64]
 Kernel = Callable[..., Any]
@@ -227,8 +227,20 @@ def compile_likelihood(problem: Problem) -> CellLikelihood:
     >>> d_eta.round(9).tolist(), d_constants.tolist()
     ([[0.0, 0.0]], [])
     """
-    specification = problem.specification
-    cells, family = cells_of(problem), specification.family
+    return likelihood_on(problem.specification, cells_of(problem))
+
+
+def likelihood_on(specification: Specification, cells: Cells) -> CellLikelihood:
+    """Return the likelihood of a model on given cells.
+
+    Parameters
+    ----------
+    specification : Specification
+        The model.
+    cells : Cells
+        Its rows, reduced in one way or another.
+    """
+    family = specification.family
     links = tuple((each.parameter, each.link) for each in specification.predictors)
     median = specification.exposure_median
     data = {**_exposures(cells.exposure, median), **_given("trials", cells.trials), **cells.statistics}
