@@ -18,8 +18,8 @@ HEAVY = ("arviz", "arviz_base", "arviz_stats", "arviz_plots", "matplotlib", "nut
 
 
 def test_public_names() -> None:
-    assert sorted(bg.__all__) == ["BayesGLMError", "Fit", "Model", "__version__", "datasets", "engines", "families", "load",
-                                  "load_dataset", "plots", "priors", "sample"]
+    assert sorted(bg.__all__) == ["BayesGLMError", "Fit", "Mixture", "MixtureFit", "Model", "__version__", "datasets", "engines",
+                                  "families", "load", "load_dataset", "plots", "priors", "sample"]
 
 
 def test_import_leaves_heavy_libraries_alone() -> None:

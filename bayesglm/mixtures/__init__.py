@@ -1,6 +1,9 @@
 """Mixtures: which kinds of rows a table holds, what each looks like, and which rows are like none of them."""
 
 from bayesglm.mixtures.fit import MixtureFit
+from bayesglm.mixtures.injection import inject
 from bayesglm.mixtures.mixture import Mixture
+from bayesglm.mixtures.pooling import compare_pooling
+from bayesglm.mixtures.windows import lag_windows
 
-__all__ = ["Mixture", "MixtureFit"]
+__all__ = ["Mixture", "MixtureFit", "compare_pooling", "inject", "lag_windows"]

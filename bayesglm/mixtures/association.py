@@ -18,15 +18,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
-from scipy.special import expit, logsumexp, xlogy
+from scipy.special import expit, logsumexp, ndtr, xlogy
 
 from bayesglm.errors import OptionError
 from bayesglm.mixtures.component import Array
 from bayesglm.predict import LEVEL, interval_names
 
-_TAUS = np.geomspace(0.02, 4.0, 40)
-_STEPS = 60
-_POINTS = 401
+_TAUS = np.geomspace(0.02, 4.0, 28)
+_STEPS = 40
+_POINTS = 201
+_FINE = np.linspace(-3.5, 3.5, 15)
 SURE = 0.95
 
 
@@ -94,7 +95,7 @@ def shrink(members: Array, totals: Array) -> Shrunk:
     none = float((xlogy(y, whole) + xlogy(n - y, 1 - whole)).sum())
     logs = np.concatenate([[none], slab]) + np.log(0.5)
     weight = np.exp(logs - logsumexp(logs))
-    higher = weight[1:] @ stats.norm.sf(0, delta, sd)
+    higher = weight[1:] @ ndtr(delta / sd)
     share, low, high = _summed(weight, delta, sd, base)
     return Shrunk(share, low, high, higher, whole, float(1 - weight[0]))
 
@@ -105,9 +106,9 @@ def _summed(weight: Array, delta: Array, sd: Array, base: float) -> tuple[Array,
     for group in range(delta.shape[1]):
         m, s = delta[:, group], sd[:, group]
         reach = max(float(np.abs(m).max() + 6 * s.max()), 1e-6)
-        fine = (m + np.outer(np.linspace(-4, 4, 41), s)).ravel()
+        fine = (m + np.outer(_FINE, s)).ravel()
         near = np.sort(np.concatenate([fine, np.linspace(-reach, reach, _POINTS), [-2e-9, 0.0]]))
-        passed = weight[0] * (near >= -1e-9) + weight[1:] @ stats.norm.cdf(near, m[:, None], s[:, None])
+        passed = weight[0] * (near >= -1e-9) + weight[1:] @ ndtr((near - m[:, None]) / s[:, None])
         middle, mass = (near[1:] + near[:-1]) / 2, np.diff(passed)
         share[group] = (expit(base + middle) * mass).sum() / mass.sum()
         ends = np.interp([(1 - LEVEL) / 2, (1 + LEVEL) / 2], passed, near)

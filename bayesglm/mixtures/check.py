@@ -37,12 +37,17 @@ class Examined:
     table : Table, optional
         The rows it is held against.
     own : bool
-        Whether these are the rows it was fitted to.
+        Whether these are rows it learnt from.
     """
 
     fit: FittedMixture
     table: Table | None
     own: bool
+
+    @property
+    def whole(self) -> bool:
+        """Whether these are all the rows it learnt from."""
+        return self.own and not self.fit.identity.refreshes
 
     def table_frame(self) -> pd.DataFrame | None:
         """Return the rows as a data frame with the columns of the fit; None stands for the fitted rows."""

@@ -6,7 +6,7 @@ Every component has one colour in all of them, by its id.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy import stats
@@ -62,8 +62,8 @@ def weights(fit: FittedMixture, data: Any = None) -> Figure:
         axes.plot(fit.responsibilities(data).mean(axis=0), place, "o", markerfacecolor="none", color=INK, markersize=10)
     axes.set_yticks(place, [label_of(fit, id) for id in table["id"]])
     axes.set_xlim(left=0)
+    axes.set_ylim(len(table) - 0.4, -0.6)
     axes.set_xlabel("weight")
-    axes.invert_yaxis()
     return figure
 
 
@@ -104,8 +104,8 @@ def ellipses(fit: FittedMixture, x: str, y: str, data: Any = None) -> Figure:
         middle = _back(drawn.center[None], log)[0]
         axes.text(middle[0], middle[1], str(id), color=INK, ha="center", va="center", fontweight="bold",
                   bbox={"boxstyle": "round,pad=0.2", "facecolor": "#ffffff", "edgecolor": colour(id), "linewidth": 1.2})
-    axes.set_xscale("log" if log[0] else "linear")
-    axes.set_yscale("log" if log[1] else "linear")
+    _scaled(axes, "x", log=log[0])
+    _scaled(axes, "y", log=log[1])
     axes.set_xlabel(shortened(x, LONGEST_LABEL))
     axes.set_ylabel(shortened(y, LONGEST_LABEL))
     return figure
@@ -122,6 +122,18 @@ def _dots(axes: Axes, fit: FittedMixture, x: str, y: str, data: Any) -> None:
 
 def _back(points: Array, log: tuple[bool, bool]) -> Array:
     return np.column_stack([np.exp(points[:, c]) if log[c] else points[:, c] for c in (0, 1)])
+
+
+def _scaled(axes: Axes, which: Literal["x", "y"], *, log: bool) -> None:
+    """Put an axis on the log scale where its column is, with plain numbers as labels."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    if log:
+        axes.set(**{f"{which}scale": "log"})
+        axis = axes.xaxis if which == "x" else axes.yaxis
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1e3 else f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())
 
 
 def marginal(fit: FittedMixture, name: str, data: Any = None) -> Figure:
@@ -157,7 +169,7 @@ def marginal(fit: FittedMixture, name: str, data: Any = None) -> Figure:
     axes.plot(shown, each.sum(axis=1), color=INK, linewidth=1)
     for k, id in enumerate(fit.ids):
         axes.plot(shown, each[:, k], color=colour(id), linewidth=2, label=label_of(fit, id))
-    axes.set_xscale("log" if shape.log[i] else "linear")
+    _scaled(axes, "x", log=shape.log[i])
     axes.set_xlabel(shortened(name, LONGEST_LABEL))
     axes.set_yticks([])
     axes.set_ylim(bottom=0)

@@ -18,6 +18,7 @@ from bayesglm.mixtures.component import Array
 from bayesglm.predict import LEVEL
 
 _CANDIDATES = 400
+_MOST = 0.1  # of the rows outside events: where nearly all rows are flagged, one alert touches every event
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +239,7 @@ def by_labels(tails: Array, labels: ArrayLike, *, precision: float = 0.8, gap: i
               rows_per_day: float | None = None) -> Threshold:
     """Return the threshold with the most found events among those with at least this precision.
 
-    Where none has it, the one with the best precision.
+    Where none has it, the one with the best precision. Thresholds flag at most a tenth of the rows outside events.
 
     Parameters
     ----------
@@ -264,7 +265,11 @@ def by_labels(tails: Array, labels: ArrayLike, *, precision: float = 0.8, gap: i
     if not events_of(labels):
         raise OptionError("the labels mark no event", value=0, rule="a threshold by labels needs at least one event",
                           fix="Label events, or give rate=.")
+    held = np.concatenate(events_of(labels))
     values = np.unique(tails)
+    outside = np.sort(np.delete(tails, held))
+    passed = np.searchsorted(outside, values, side="right") <= _MOST * len(outside)
+    values = values[passed] if passed.any() else values[:1]
     if len(values) > _CANDIDATES:  # small tail probabilities are where thresholds lie
         values = values[np.unique(np.geomspace(1, len(values), _CANDIDATES).astype(int) - 1)]
     found = [(float(value), detection(tails <= value, labels, gap=gap)) for value in values]

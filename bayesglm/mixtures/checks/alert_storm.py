@@ -63,7 +63,7 @@ def _causes(held: Examined, data: pd.DataFrame, flagged: NDArray[np.bool_]) -> I
         first, last = max(stretches, key=lambda each: each[1] - each[0])
         yield "one stretch", (f"rows {first} to {last} are flagged together: one event, such as a deployment or an incident, "
                               "and one alert, not many")
-    if held.own:
+    if held.whole:
         yield "model", ("these are the rows it was fitted to: the components do not reach the tails; put skewed columns on the "
                         "log scale, use student_t components, or take the threshold from threshold(rate=), which holds "
                         "whatever the fit")

@@ -25,7 +25,7 @@ SAME = 0.8
 
 def _run(held: Examined, seed: int) -> CheckResult:
     fit = held.fit
-    if fit.table is None or not held.own:
+    if fit.table is None or not held.whole:
         return not_applicable(NAME, FITTED_ROWS)
     if fit.table.rows < FEWEST:
         return not_applicable(NAME, f"it takes at least {FEWEST} rows")

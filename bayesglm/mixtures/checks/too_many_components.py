@@ -36,11 +36,11 @@ def _run(held: Examined, seed: int) -> CheckResult:
     if fit.table is None or not held.own:
         return not_applicable(NAME, FITTED_ROWS)
     rng = np.random.default_rng(seed)
-    table = fit.table.take(np.sort(rng.choice(fit.table.rows, min(ROWS, fit.table.rows), replace=False)))
+    most = ROWS if held.whole else fit.table.rows  # what is kept of earlier rows stands beside all new ones
+    table = fit.table.take(np.sort(rng.choice(fit.table.rows, min(most, fit.table.rows), replace=False)))
     rows, bases, numbers = rows_and_bases(fit.parts, table)
     problem = replace(fit.priors, held=rows, base=float(bases.sum()))
-    posterior = replace(fit.posterior, kept=np.zeros_like(fit.posterior.kept))
-    search, start = Search(problem, coordinates(fit.parts, numbers), rng), climb(problem, posterior)
+    search, start = Search(problem, coordinates(fit.parts, numbers), rng), climb(problem, fit.posterior)
     better = delete(search, merge(search, start))
     gain = better.bound - start.bound
     lines = [("as fitted", start), ("after merging", better)]

@@ -23,7 +23,7 @@ def _run(held: Examined, seed: int) -> CheckResult:  # noqa: ARG001 - the contra
     members, rows = responsibilities.sum(axis=0), len(responsibilities)
     error = np.sqrt(fit.weights * (1 - fit.weights) * (1 / rows + 1 / fit.posterior.counts.sum()))
     p = 2 * stats.norm.sf(np.abs(members / rows - fit.weights) / np.maximum(error, 1e-12))
-    moved = (p < ALARM / len(fit.ids)) & (not held.own)
+    moved = (p < ALARM / len(fit.ids)) & (not held.whole)
     rare = fit.weights < FLOOR
     table["p"] = np.asarray(p)
     verdict: Verdict = "warn" if moved.any() or rare.any() else "pass"

@@ -24,7 +24,7 @@ def _facts(material: Material) -> Iterator[tuple[str, str]]:
         yield "on the log scale", listed(logs)
     yield "prior of the weights", (f"{quoted(fit.prior.name)} with concentration {fit.priors.concentration:g}, at most "
                                    f"{counted(fit.priors.limit, 'component')}")
-    yield "priors of the components", "from the scale of the columns: components about a third as wide as the column"
+    yield "priors of the components", "from the scale of the columns, so that units change nothing"
     yield "structure", (f"searched on {counted(fit.found.subsample, 'row')}, from the limit down and from one component up; the "
                         "best bound was climbed on all rows")
     yield "lower bound of the log evidence", f"{fit.bound:,.2f} nats"

@@ -40,10 +40,11 @@ def _reasons(lines: pd.DataFrame) -> str:
 
 def _reason(line: pd.Series) -> str:
     if np.isnan(line["expected_low"]):
-        return f"`{line['feature']}` is {line['value']}, usually {line['expected']}"
+        return f"{line['feature']} is {line['value']}, usually {line['expected']}"
     ends = [float(line[each]) for each in ("value", "expected_low", "expected_high")]
     value, low, high = (number(each, f",.{decimals(ends)}f") for each in ends)
-    return f"`{line['feature']}` is {value}, expected {low} to {high}"
+    inside = ends[1] <= ends[0] <= ends[2]
+    return f"{line['feature']} is {value}, {f'rare between {low} and {high}' if inside else f'expected {low} to {high}'}"
 
 
 MEMBER = Section(name="unusual", title="The most unusual rows", place=40, content=_content)
