@@ -92,7 +92,7 @@ def batches_of(data: Any, columns: Sequence[str]) -> Batches | None:
         return _of_dataset(_opened(Path(data)), columns)
     if _is(data, "pyarrow.dataset", "Dataset"):
         return _of_dataset(data, columns)
-    if _is(data, "polars", "LazyFrame"):
+    if _is(data, "polars", "LazyFrame") and hasattr(data, "collect_batches"):
         return Batches(lambda rows: iter(data.collect_batches(chunk_size=rows, maintain_order=True)))
     if isinstance(data, list | tuple) and data:
         return Batches(lambda rows: (piece for frame in data for piece in _cut(frame, rows)))

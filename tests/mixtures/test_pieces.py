@@ -61,20 +61,20 @@ def test_one_piece_is_plain_ascent():
 
 @pytest.fixture(scope="module")
 def table():
-    return pd.DataFrame(separated(3, 2, 6000, 1)[0])
+    return pd.DataFrame(separated(3, 2, 3000, 1)[0])
 
 
 @pytest.fixture(scope="module")
 def whole(table):
-    return Mixture(["x0", "x1"], table).fit(seed=1)
+    return Mixture(["x0", "x1"], table, max_components=6).fit(seed=1)
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "dataset", "lazy", "frames", "csv"])
 def test_every_way_to_hand_in_pieces_gives_the_same_fit(kind, table, whole, tmp_path):
     arrow = pa.Table.from_pandas(table.assign(other="not read"))
     if kind == "folder":
-        for number, start in enumerate(range(0, 6000, 2500)):
-            pa.parquet.write_table(arrow.slice(start, 2500), tmp_path / f"part{number}.parquet")
+        for number, start in enumerate(range(0, 3000, 1300)):
+            pa.parquet.write_table(arrow.slice(start, 1300), tmp_path / f"part{number}.parquet")
         data = tmp_path
     elif kind == "csv":
         data = tmp_path / "rows.csv"
@@ -83,22 +83,22 @@ def test_every_way_to_hand_in_pieces_gives_the_same_fit(kind, table, whole, tmp_
         pa.parquet.write_table(arrow, tmp_path / "rows.parquet", row_group_size=1000)
         data = {"file": tmp_path / "rows.parquet", "dataset": pa.dataset.dataset(tmp_path / "rows.parquet"),
                 "lazy": pl.scan_parquet(tmp_path / "rows.parquet"),
-                "frames": [table.iloc[:100], table.iloc[100:4000], table.iloc[4000:]]}[kind]
-    mixture = Mixture(["x0", "x1"], data)
+                "frames": [table.iloc[:100], table.iloc[100:2000], table.iloc[2000:]]}[kind]
+    mixture = Mixture(["x0", "x1"], data, max_components=6)
     found = mixture.fit(seed=1)
     assert found.posterior.size == 3
-    assert "6000 rows" in repr(mixture)
-    assert found.schema.rows == 6000
+    assert "3000 rows" in repr(mixture)
+    assert found.schema.rows == 3000
     assert found.schema.columns["x0"].upper == table["x0"].max()
     assert found.bound == pytest.approx(whole.bound, abs=0.01)
     assert np.allclose(found.score(table), whole.score(table), atol=1e-3)
 
 
 def test_a_large_table_in_memory_is_taken_in_pieces(table, whole):
-    mixture = Mixture(["x0", "x1"], table)
+    mixture = Mixture(["x0", "x1"], table, max_components=6)
     object.__setattr__(mixture, "source", replace(source_of(mixture.table, 10**9, 700), table=mixture.table))
     found = mixture.fit(seed=1)
-    assert len(found.found.climb.bounds) % 9 == 1
+    assert len(found.found.climb.bounds) % 5 == 1
     assert found.bound == pytest.approx(whole.bound, abs=0.01)
 
 
@@ -120,7 +120,7 @@ def test_mixed_columns_in_pieces():
     data, _ = mixed(900, 1)
     frame = pd.DataFrame(data)
     options = {"columns": ["latency_ms", "restarts", "cold", "zone"], "transform": {"latency_ms": "log"},
-               "component": {"restarts": "poisson"}}
+               "component": {"restarts": "poisson"}, "max_components": 5}
     found = Mixture(data=[frame.iloc[:200], frame.iloc[200:]], **options).fit(seed=1)
     plain = Mixture(data=frame, **options).fit(seed=1)
     assert found.bound == pytest.approx(plain.bound, abs=0.01)

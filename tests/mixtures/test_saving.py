@@ -21,13 +21,13 @@ NUMERIC = [name for name, each in MEMBERS.items() if each.scaled]
 
 
 def fits():
-    table = pd.DataFrame(separated(3, 2, 800, 1)[0])
+    table = pd.DataFrame(separated(2, 2, 250, 1)[0])
     for name in NUMERIC:
-        yield name, Mixture(["x0", "x1"], table, component=name, max_components=5).fit(seed=1), table
-    data = pd.DataFrame(mixed(500, 1)[0])
+        yield name, Mixture(["x0", "x1"], table, component=name, max_components=3).fit(seed=1), table
+    data = pd.DataFrame(mixed(300, 1)[0])
     log = {"latency_ms": "log"}
-    yield "mixed", Mixture(["latency_ms", "cold", "zone"], data, transform=log, weights="dirichlet").fit(seed=1), data
-    counts = Mixture(["latency_ms", "restarts"], data, transform=log, component={"restarts": "poisson"}).fit(seed=1)
+    yield "mixed", Mixture(["latency_ms", "cold", "zone"], data, transform=log, weights="dirichlet", max_components=4).fit(seed=1), data
+    counts = Mixture(["latency_ms", "restarts"], data, transform=log, component={"restarts": "poisson"}, max_components=4).fit(seed=1)
     yield "counts", counts, data
 
 
@@ -79,7 +79,7 @@ def test_exported_scorers_agree_with_the_fit(fitted, tmp_path):
 
 def test_a_saved_file_holds_no_rows(tmp_path):
     secret = pd.DataFrame({"x": np.arange(1000, 1400.0) + 0.125, "zone": ["alpha", "beta"] * 200})
-    fit = Mixture(["x", "zone"], secret).fit(seed=1)
+    fit = Mixture(["x", "zone"], secret, max_components=3).fit(seed=1)
     fit.save(tmp_path / "fit.bglm")
     with zipfile.ZipFile(tmp_path / "fit.bglm") as file:
         text = file.read("manifest.json").decode()
