@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,6 +109,24 @@ class Latent:
 
 
 @dataclass(frozen=True, slots=True)
+class Symbolic:
+    """A component as PyMC variables, as a record of functions.
+
+    Attributes
+    ----------
+    write : callable
+        ``write(prior, data, layout, count, name)`` writes the parameters of ``count`` components inside a model context, names
+        begin with ``name``, and what is reported of them under the names of ``draw``; it returns log densities without the
+        base, shape (row, component).
+    start : callable
+        ``start(prior, params)`` gives the value of each variable, by its name without ``name``, that posterior parameters expect.
+    """
+
+    write: Callable[[Params, Array, Layout, int, str], Any]
+    start: Callable[[Params, Params], Mapping[str, Array]]
+
+
+@dataclass(frozen=True, slots=True)
 class Component:
     """What a component says of some columns, as a record of functions.
 
@@ -165,6 +184,8 @@ class Component:
         Whether components share parameters, so that one component's part of the bound depends on the others.
     latent : Latent, optional
         Takes the place of ``features`` where every row has variables that nobody observed.
+    symbolic : Symbolic, optional
+        The component as PyMC variables; None where parameters stand on a grid.
     missing : Component, optional
         The component for columns with missing values; None where this one is.
     """
@@ -192,6 +213,7 @@ class Component:
     exposed: bool = False
     shared: bool = False
     latent: Latent | None = None
+    symbolic: Symbolic | None = None
     missing: Component | None = None
 
 

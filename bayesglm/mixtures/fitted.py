@@ -22,6 +22,7 @@ from bayesglm.mixtures.component import Array
 from bayesglm.mixtures.expectation import assign
 from bayesglm.mixtures.identity import Identity
 from bayesglm.mixtures.profile import contrasts, distinguished_by
+from bayesglm.mixtures.sampled import Sampled
 from bayesglm.mixtures.scoring import log_density, tail_probabilities
 from bayesglm.mixtures.search import Found
 from bayesglm.mixtures.weights import Weights
@@ -52,6 +53,8 @@ class FittedMixture:
         Ids of the components, and what is remembered of each.
     table : Table, optional
         The rows it was fitted to, where they are at hand.
+    sampled : Sampled, optional
+        Draws by NUTS or ADVI, where that was the engine.
     """
 
     schema: Schema
@@ -62,6 +65,7 @@ class FittedMixture:
     priors: Problem
     identity: Identity
     table: Table | None = None
+    sampled: Sampled | None = None
 
     @property
     def posterior(self) -> Posterior:
@@ -140,6 +144,8 @@ class FittedMixture:
     def draws(self, seed: int, size: int = 1000) -> xr.DataTree:
         """Return posterior draws of weights and parameters as a DataTree for ArviZ.
 
+        Where the engine was NUTS or ADVI they are its draws, as many as it made, whatever the seed and the size.
+
         Parameters
         ----------
         seed : int
@@ -154,6 +160,8 @@ class FittedMixture:
             the log scale are on the log scale.
         """
         rng, size = np.random.default_rng(check_seed(seed)), _checked_size(size)
+        if self.sampled is not None:
+            return self.sampled.tree.assign_coords(component=list(self.ids))
         dims = ("chain", "draw", "component")
         coords: dict[str, Any] = {"chain": [0], "draw": np.arange(size), "component": list(self.ids)}
         held: dict[str, Any] = {"weight": (dims, self.prior.draw(self.posterior.weights, size, rng)[None])}

@@ -96,7 +96,7 @@ class LastingMixture(FittedMixture):
         found, identity = refresh(self.priors, self.parts, self.posterior, self.identity, source, policy,
                                   self.seed if seed is None else check_seed(seed))
         schema = replace(self.schema, rows=self.schema.rows + source.rows)
-        return replace(self, schema=schema, found=found, identity=identity,
+        return replace(self, schema=schema, found=found, identity=identity, sampled=None,
                        table=source.table if source.tables is None else None)
 
     def named(self, names: Mapping[int, str], *, runbook: Mapping[int, str] | None = None) -> Self:
@@ -167,7 +167,7 @@ class LastingMixture(FittedMixture):
         found, order = pooled(self.priors, self.posterior, self.ids, [(each.posterior, each.ids) for each in updates])
         rows = self.schema.rows + sum(each.schema.rows - self.schema.rows for each in updates)
         identity = replace(self.identity, ids=tuple(self.ids[k] for k in order))
-        return replace(self, found=found, identity=identity, table=None, schema=replace(self.schema, rows=rows))
+        return replace(self, found=found, identity=identity, sampled=None, table=None, schema=replace(self.schema, rows=rows))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fit to one sealed file that holds no row and no code: see `saving.save`."""

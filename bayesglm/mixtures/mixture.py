@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pymc as pm
 
 from bayesglm.data.schema import Schema
 from bayesglm.data.table import Table
@@ -18,6 +19,8 @@ from bayesglm.mixtures.expectation import Rows
 from bayesglm.mixtures.fit import MixtureFit
 from bayesglm.mixtures.identity import first_identity
 from bayesglm.mixtures.learning import SAMPLE, Source, learn, source_of, tables_of
+from bayesglm.mixtures.model import build
+from bayesglm.mixtures.sampled import ASCENT, ENGINES, run
 from bayesglm.mixtures.search import SUBSAMPLE
 from bayesglm.mixtures.weights import WEIGHTS, Weights
 from bayesglm.predict import check_seed
@@ -131,7 +134,27 @@ class Mixture:
         return (f"Mixture of {self.source.rows} rows, at most {self.max_components} components, "
                 f"{self.prior.name} weights\n  {described}")
 
-    def fit(self, seed: int, *, starts: int = 1) -> MixtureFit:
+    def pymc(self, components: int | None = None) -> pm.Model:
+        """Return the mixture with its labels summed out as a new ``pm.Model`` over the numbers that components see.
+
+        Parameters
+        ----------
+        components : int, optional
+            Number of components, ``max_components`` by default; those beyond it keep their share of the weight.
+
+        Raises
+        ------
+        BayesGLMError
+            A component with parameters on a grid, which have no gradient.
+        """
+        count = self.max_components if components is None else components
+        _check_limit(count)
+        if count > self.max_components:
+            raise OptionError(f"components={count}", value=count, rule=f"there are at most {self.max_components}",
+                              fix="Raise max_components.")
+        return build(self._priors(), self.parts, [part.numbers(self.table) for part in self.parts], count)
+
+    def fit(self, seed: int, *, starts: int = 1, engine: str = "coordinate_ascent") -> MixtureFit:
         """Return the posterior by coordinate ascent, with the number of components that has the largest bound found.
 
         Parameters
@@ -141,12 +164,23 @@ class Mixture:
         starts : int
             How many k-means++ starts from the limit, beside the one from a single component; ``fit.found.starts`` says what
             each found.
+        engine : {"coordinate_ascent", "advi", "nuts"}
+            With "advi" or "nuts" the mixture of as many components as coordinate ascent found is also sampled by that engine,
+            with its labels summed out; `MixtureFit.draws` then gives those draws, relabelled after coordinate ascent, and
+            ``fit.sampled`` says how reliable they are. All else the fit says is that of coordinate ascent.
         """
+        if engine not in (ASCENT, *ENGINES):
+            raise unknown("engine of a mixture", engine, (ASCENT, *ENGINES))
+        if engine != ASCENT and self.source.tables is not None:
+            raise OptionError(f"engine={engine!r} for a table in pieces", value=engine, rule="a sampler needs all rows at once",
+                              fix="Leave engine= out, or give a sample of the rows as a data frame.")
         priors = self._priors()
         found = learn(priors, self.parts, self.source, check_seed(seed), _checked_starts(starts))
         table = self.table if self.source.tables is None else None
+        drawn = None if engine == ASCENT else run(
+            priors, self.parts, [part.numbers(self.table) for part in self.parts], found.climb.posterior, engine, seed=seed)
         return MixtureFit(self.schema, self.parts, self.prior, found, seed, priors,
-                          first_identity(found.climb.posterior.size), table)
+                          first_identity(found.climb.posterior.size), table, drawn)
 
     def _priors(self) -> Problem:
         blocks = tuple(part.block(part.numbers(self.table)) for part in self.parts)

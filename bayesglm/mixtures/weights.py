@@ -11,8 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
 from scipy.special import betaln, digamma, gammaln
 
 from bayesglm.mixtures.component import Array, Params
@@ -36,6 +39,11 @@ class Weights:
         ``mean(params)`` gives E[w_k], shape (component,); what is left belongs to components without rows.
     draw : callable
         ``draw(params, size, rng)`` gives weights of shape (draw, component), scaled to sum to one.
+    write : callable
+        ``write(concentration, limit, count)`` writes the weights of some components as PyMC variables; what is left of one
+        belongs to the others.
+    start : callable
+        ``start(params)`` gives the values of these variables that the posterior expects.
     """
 
     name: str
@@ -44,6 +52,8 @@ class Weights:
     divergence: Callable[[Params], float]
     mean: Callable[[Params], Array]
     draw: Callable[[Params, int, np.random.Generator], Array]
+    write: Callable[[float, int, int], Any]
+    start: Callable[[Params], Mapping[str, Array]]
 
 
 def _stick_update(counts: Array, concentration: float, limit: int) -> Params:  # noqa: ARG001 - the contract's
@@ -102,10 +112,37 @@ def _dirichlet_draw(params: Params, size: int, rng: np.random.Generator) -> Arra
     return rng.dirichlet(params["alpha"], size)
 
 
+def _stick_write(concentration: float, limit: int, count: int) -> Any:  # noqa: ARG001 - the contract's
+    stick = pm.Beta("stick", np.ones(count), np.full(count, concentration), shape=(count,))
+    left = pt.cumprod(1 - stick)
+    return stick * pt.concatenate([np.ones(1), left[:-1]])
+
+
+def _stick_start(params: Params) -> Mapping[str, Array]:
+    return {"stick": params["a"] / (params["a"] + params["b"])}
+
+
+def _dirichlet_write(concentration: float, limit: int, count: int) -> Any:
+    each = concentration / limit
+    if limit == 1:
+        return pt.ones(1)
+    shapes = [each] * count + ([each * (limit - count)] if limit > count else [])
+    return pm.Dirichlet("share", a=np.array(shapes), shape=(len(shapes),))[:count]
+
+
+def _dirichlet_start(params: Params) -> Mapping[str, Array]:
+    share = params["alpha"] / params["total"]
+    left = 1 - share.sum()
+    if len(share) == 1 and left <= 0:
+        return {}
+    return {"share": np.append(share, left) if left > 1e-12 else share}
+
+
 WEIGHTS: Mapping[str, Weights] = {
     each.name: each for each in (
-        Weights("dirichlet_process", _stick_update, _stick_expected_log, _stick_divergence, _stick_mean, _stick_draw),
+        Weights("dirichlet_process", _stick_update, _stick_expected_log, _stick_divergence, _stick_mean, _stick_draw,
+                _stick_write, _stick_start),
         Weights("dirichlet", _dirichlet_update, _dirichlet_expected_log, _dirichlet_divergence, _dirichlet_mean,
-                _dirichlet_draw),
+                _dirichlet_draw, _dirichlet_write, _dirichlet_start),
     )
 }

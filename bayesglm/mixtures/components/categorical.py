@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
 from numpy.typing import NDArray
 from scipy.special import digamma, gammaln
 
 from bayesglm.errors import OptionError
-from bayesglm.mixtures.component import Array, Component, Drawn, Layout, Params
+from bayesglm.mixtures.component import Array, Component, Drawn, Layout, Params, Symbolic
 
 
 def _check(name: str, values: Array) -> None:
@@ -63,6 +66,18 @@ def _describe(params: Params, layout: Layout) -> Mapping[str, Array]:
     return {f"{layout.names[0]}={level}": shares[:, j] for j, level in enumerate(layout.levels)}
 
 
+def _write(prior: Params, data: Array, layout: Layout, count: int, name: str) -> Any:
+    levels, column = len(layout.levels), layout.names[0]
+    shares = pm.Dirichlet(f"{name}probability", a=np.tile(prior["alpha"], (count, 1)), shape=(count, levels))
+    pm.modelcontext(None).add_coords({f"{column}_level": layout.levels})
+    pm.Deterministic(f"probability_{column}", shares, dims=("component", f"{column}_level"))
+    return pm.Data(f"{name}data", _one_hot(data, levels)) @ pt.log(shares).T
+
+
+def _start(prior: Params, params: Params) -> Mapping[str, Array]:  # noqa: ARG001 - the contract's
+    return {"probability": _shares(params)}
+
+
 MEMBER = Component(
     name="categorical", label="Categories", kinds=("category", "boolean", "numeric"), joint=False, scaled=False, check=_check,
     prior=lambda data, levels: {"alpha": np.ones((1, levels))}, coordinates=_one_hot, features=_one_hot,
@@ -70,6 +85,6 @@ MEMBER = Component(
     update=lambda prior, counts, sums: {"alpha": prior["alpha"] + sums}, natural=_natural, divergence=_divergence,
     predictive=_predictive, simulate=_simulate, draw=_draw, describe=_describe,
     parameters=lambda size, levels, components: components * (levels - 1),
-    source="Gelman et al. (2013), Bayesian Data Analysis, section 3.4",
+    source="Gelman et al. (2013), Bayesian Data Analysis, section 3.4", symbolic=Symbolic(_write, _start),
     exported=lambda params: ("categories", {"log_probability": np.log(_shares(params))}),
 )

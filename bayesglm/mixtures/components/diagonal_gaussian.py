@@ -8,12 +8,15 @@ A missing value adds nothing to its column, so rows are counted column by column
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
 from numpy.typing import NDArray
 from scipy.special import digamma, gammaln
 
-from bayesglm.mixtures.component import Array, Component, Drawn, Layout, Params, describe_numbers, filled
+from bayesglm.mixtures.component import Array, Component, Drawn, Layout, Params, Symbolic, describe_numbers, filled
 from bayesglm.mixtures.components.gaussian import KAPPA, WITHIN, check_spread
 
 _SHAPE = 1.5  # the marginal of the full covariance's prior
@@ -91,6 +94,27 @@ def _describe(params: Params, layout: Layout) -> Mapping[str, Array]:
     return describe_numbers(params["mean"], params["rate"] / (params["shape"] - 1), layout)
 
 
+def _write(prior: Params, data: Array, layout: Layout, count: int, name: str) -> Any:
+    shape, one = (count, data.shape[1]), np.ones((count, 1))
+    precision = pm.Gamma(f"{name}precision", alpha=one * prior["shape"], beta=one * prior["rate"], shape=shape)
+    mean = pm.Normal(f"{name}mean", mu=one * prior["mean"], tau=prior["kappa"] * precision, shape=shape)
+    return write_columns(data, layout, mean, precision, name)
+
+
+def write_columns(data: Array, layout: Layout, mean: Any, precision: Any, name: str) -> Any:
+    """Report means and sds and return log densities of independent columns, shape (row, component)."""
+    pm.modelcontext(None).add_coords({"feature": layout.names})
+    pm.Deterministic("mean", layout.center + layout.scale * mean, dims=("component", "feature"))
+    pm.Deterministic("sd", layout.scale / pt.sqrt(precision), dims=("component", "feature"))
+    held = pm.Data(f"{name}held", (~np.isnan(data)).astype(np.float64))[:, None, :]
+    away = pm.Data(f"{name}data", np.where(np.isnan(data), 0.0, data))[:, None, :] - mean
+    return (0.5 * held * (pt.log(precision) - np.log(2 * np.pi) - precision * away**2)).sum(axis=-1)
+
+
+def _start(prior: Params, params: Params) -> Mapping[str, Array]:  # noqa: ARG001 - the contract's
+    return {"precision": params["shape"] / params["rate"], "mean": params["mean"]}
+
+
 MEMBER = Component(
     name="diagonal_gaussian", label="Gaussian with independent columns", kinds=("numeric",), joint=True, scaled=True,
     check=check_spread, prior=_prior, coordinates=lambda data, levels: filled(data), features=_features,
@@ -98,4 +122,5 @@ MEMBER = Component(
     natural=_natural, divergence=_divergence, predictive=_predictive, simulate=_simulate, draw=_draw, describe=_describe,
     parameters=lambda size, levels, components: components * (2 * size),
     source="Bernardo and Smith (2000), Bayesian Theory, appendix A", exported=_exported,
+    symbolic=Symbolic(_write, _start),
 )

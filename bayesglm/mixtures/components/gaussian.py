@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,9 @@ from scipy.special import digamma, gammaln
 
 from bayesglm.data.faults import raise_where
 from bayesglm.errors import ColumnTypeError, OptionError
-from bayesglm.mixtures.component import Array, Component, Drawn, Latent, Layout, Params, describe_numbers, filled
+from bayesglm.mixtures.component import Array, Component, Drawn, Latent, Layout, Params, Symbolic, describe_numbers, filled
 from bayesglm.mixtures.gaps import complete, completed_sums, distance, patterns, upper
+from bayesglm.mixtures.wishart import start_gaussians, write_gaussians
 
 WITHIN = 0.1  # prior variance within a component, in variances of the column
 KAPPA = 0.05  # prior rows behind the mean: components spread about as far as the column does
@@ -218,6 +220,11 @@ def describe(params: Params, layout: Layout) -> Mapping[str, Array]:
     return describe_numbers(params["mean"], variance, layout)
 
 
+def symbolic(*, tied: bool) -> Symbolic:
+    """Return how Gaussians are written for PyMC."""
+    return Symbolic(partial(write_gaussians, tied=tied), partial(start_gaussians, tied=tied))
+
+
 _WHOLE = Component(
     name="gaussian", label="Gaussian with full covariance", kinds=("numeric",), joint=True, scaled=True,
     check=check_spread, prior=wishart_prior, coordinates=lambda data, levels: filled(data), features=products,
@@ -225,6 +232,7 @@ _WHOLE = Component(
     predictive=predictive, simulate=simulate, draw=_draw, describe=describe,
     parameters=lambda size, levels, components: components * (size + size * (size + 1) // 2),
     source="Bishop (2006), Pattern Recognition and Machine Learning, section 10.2", exported=exported,
+    symbolic=symbolic(tied=False),
 )
 
 

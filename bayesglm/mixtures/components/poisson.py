@@ -6,14 +6,17 @@ rate_j ~ Gamma(shape_j, per_j), x_j ~ Poisson(exposure_j rate_j); the predictive
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
 from numpy.typing import NDArray
 from scipy.special import digamma, gammaln
 
 from bayesglm.data.faults import raise_where
 from bayesglm.errors import ColumnTypeError, OptionError
-from bayesglm.mixtures.component import Array, Component, Drawn, Layout, Params
+from bayesglm.mixtures.component import Array, Component, Drawn, Layout, Params, Symbolic
 
 
 def check_counts(name: str, values: Array) -> None:
@@ -116,10 +119,24 @@ def _describe(params: Params, layout: Layout) -> Mapping[str, Array]:
     return shown
 
 
+def _write(prior: Params, data: Array, layout: Layout, count: int, name: str) -> Any:
+    counts, exposure = counts_and_exposure(data)
+    one = np.ones((count, 1))
+    rate = pm.Gamma(f"{name}rate", alpha=one * prior["shape"], beta=one * prior["per"], shape=(count, counts.shape[1]))
+    pm.modelcontext(None).add_coords({"count_feature": layout.names})
+    pm.Deterministic("rate", rate / layout.exposure_unit, dims=("component", "count_feature"))
+    return pm.Data(f"{name}counts", counts) @ pt.log(rate).T - pm.Data(f"{name}exposure", exposure) @ rate.T
+
+
+def _start(prior: Params, params: Params) -> Mapping[str, Array]:  # noqa: ARG001 - the contract's
+    return {"rate": params["shape"] / params["per"]}
+
+
 MEMBER = Component(
     name="poisson", label="Poisson counts", kinds=("numeric",), joint=True, scaled=False, check=check_counts, prior=_prior,
     coordinates=lambda data, levels: root_rates(data), features=_features, base=base_counts, update=_update, natural=_natural,
     divergence=_divergence, predictive=_predictive, simulate=_simulate, draw=_draw, describe=_describe,
     parameters=lambda size, levels, components: components * size,
     source="Gelman et al. (2013), Bayesian Data Analysis, section 2.6", exposed=True,
+    symbolic=Symbolic(_write, _start),
 )

@@ -6,12 +6,15 @@ tau ~ Gamma(shape, rate),   mu_j | tau ~ Normal(mean_j, 1 / (kappa tau)),   x_j 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import pymc as pm
 from numpy.typing import NDArray
 from scipy.special import digamma, gammaln
 
-from bayesglm.mixtures.component import Array, Component, Drawn, Layout, Params, describe_numbers, filled
+from bayesglm.mixtures.component import Array, Component, Drawn, Layout, Params, Symbolic, describe_numbers, filled
+from bayesglm.mixtures.components.diagonal_gaussian import write_columns
 from bayesglm.mixtures.components.gaussian import KAPPA, WITHIN, check_spread, joint_student_t
 
 _SHAPE = 1.5
@@ -97,6 +100,18 @@ def _describe(params: Params, layout: Layout) -> Mapping[str, Array]:
     return describe_numbers(params["mean"], variance, layout)
 
 
+def _write(prior: Params, data: Array, layout: Layout, count: int, name: str) -> Any:
+    shape, one = (count, data.shape[1]), np.ones((count, 1))
+    tau = pm.Gamma(f"{name}precision", alpha=one[:, 0] * prior["shape"], beta=one[:, 0] * prior["rate"], shape=(count,))
+    precision = tau[:, None] * np.ones(shape)
+    mean = pm.Normal(f"{name}mean", mu=one * prior["mean"], tau=prior["kappa"] * precision, shape=shape)
+    return write_columns(data, layout, mean, precision, name)
+
+
+def _start(prior: Params, params: Params) -> Mapping[str, Array]:  # noqa: ARG001 - the contract's
+    return {"precision": params["shape"] / params["rate"], "mean": params["mean"]}
+
+
 MEMBER = Component(
     name="spherical_gaussian", label="Gaussian with equally wide columns", kinds=("numeric",), joint=True, scaled=True,
     check=check_spread, prior=_prior, coordinates=lambda data, levels: filled(data), features=_features,
@@ -104,4 +119,5 @@ MEMBER = Component(
     predictive=_predictive, simulate=_simulate, draw=_draw, describe=_describe,
     parameters=lambda size, levels, components: components * (size + 1),
     source="Bernardo and Smith (2000), Bayesian Theory, appendix A", exported=_exported,
+    symbolic=Symbolic(_write, _start),
 )

@@ -24,6 +24,7 @@ from bayesglm.mixtures.components.gaussian import (
     predictive,
     products,
     simulate,
+    symbolic,
     wishart_prior,
     with_missing,
 )
@@ -53,5 +54,6 @@ _WHOLE = Component(
     simulate=simulate, draw=_draw, describe=describe,
     parameters=lambda size, levels, components: components * size + size * (size + 1) // 2,
     source="Gelman et al. (2013), Bayesian Data Analysis, section 3.6", exported=exported, shared=True,
+    symbolic=symbolic(tied=True),
 )
 MEMBER = replace(_WHOLE, missing=with_missing(_WHOLE))

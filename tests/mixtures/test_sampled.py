@@ -1,0 +1,173 @@
+"""The mixture as a pm.Model: its joint density against SciPy's, its labels, and NUTS and ADVI against coordinate ascent."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.special import gammaln, logsumexp
+
+from bayesglm.errors import BayesGLMError
+from bayesglm.mixtures import Mixture
+from bayesglm.mixtures.model import values_at
+from bayesglm.mixtures.sampled import orders, relabel
+from tests.mixtures.worlds import mixed, separated
+
+
+def log_joint(model, values):
+    """Return the log density in the variables themselves: no Jacobians of transforms."""
+    density = model.compile_logp(jacobian=False, mode="FAST_COMPILE")
+    point = {}
+    for variable in model.free_RVs:
+        transform = model.rvs_to_transforms[variable]
+        value = np.asarray(values[variable.name])
+        point[model.rvs_to_values[variable].name] = (
+            value if transform is None else transform.forward(value, *variable.owner.inputs).eval(mode="FAST_COMPILE"))
+    return float(density(point))
+
+
+def weights_and_prior(name, values, concentration, limit, count):
+    if name == "dirichlet_process":
+        stick = values["stick"]
+        weights = stick * np.cumprod(np.concatenate([[1], 1 - stick[:-1]]))
+        return weights, stats.beta.logpdf(stick, 1, concentration).sum()
+    each = concentration / limit
+    prior = stats.dirichlet([each] * count + [each * (limit - count)]).logpdf(values["share"])
+    return values["share"][:count], prior
+
+
+def normal_wishart(prior, values, tied):
+    """Return means, precisions, and the log density of (squares, below, mean) by SciPy's Wishart and its Jacobian."""
+    squares, mean, size = values["part0_squares"], values["part0_mean"], values["part0_mean"].shape[1]
+    lower_psi = np.linalg.cholesky(prior["psi"][0])
+    precisions, total = [], 0.0
+    for k in range(len(squares)):
+        lower = np.diag(np.sqrt(squares[k]))
+        lower[np.tril_indices(size, -1)] = values["part0_below"][k]
+        inner = lower @ np.linalg.inv(lower_psi)
+        precision = inner.T @ inner
+        # B -> B'B has 2^d prod b_ii^(i+1), a congruence |L|^-(d+1), and b^2 -> b 1 / (2 b).
+        jacobian = (np.arange(1, size + 1) * np.log(np.diag(lower))).sum() - np.log(np.diag(lower)).sum()
+        jacobian -= (size + 1) * np.log(np.diag(lower_psi)).sum()
+        total += stats.wishart.logpdf(precision, prior["nu"][0], np.linalg.inv(prior["psi"][0])) + jacobian
+        precisions.append(precision)
+    precisions = precisions * (len(mean) if tied else 1)
+    for center, precision in zip(mean, precisions, strict=True):
+        total += stats.multivariate_normal.logpdf(center, prior["mean"][0], np.linalg.inv(prior["kappa"][0] * precision))
+    return mean, precisions, total
+
+
+@pytest.mark.parametrize("weights", ["dirichlet_process", "dirichlet"])
+@pytest.mark.parametrize("component", ["gaussian", "tied_gaussian", "gaussian_with_missing"])
+def test_the_joint_density_of_gaussians_is_scipys(component, weights):
+    table, _ = separated(2, 2, 30, 1)
+    missing = "marginalise" if component.endswith("missing") else "refuse"
+    if missing == "marginalise":
+        table = {name: np.where(np.arange(30) % (3 + place) == 0, np.nan, values) for place, (name, values) in
+                 enumerate(table.items())}
+    tied = component == "tied_gaussian"
+    mixture = Mixture(["x0", "x1"], table, component=component.removesuffix("_with_missing"), weights=weights, max_components=4,
+                      missing=missing, concentration=1.5)
+    count, rng = 2, np.random.default_rng(3)
+    stick, share = rng.uniform(0.2, 0.8, count), rng.dirichlet(np.ones(count + 1))
+    values = {"stick": stick, "share": share, "part0_mean": rng.normal(size=(count, 2)),
+              "part0_squares": rng.uniform(1, 5, (1 if tied else count, 2)),
+              "part0_below": rng.normal(size=(1 if tied else count, 1))}
+    prior = mixture._priors().blocks[0].prior
+    weight, total = weights_and_prior(weights, values, 1.5, 4, count)
+    mean, precisions, of_parameters = normal_wishart(prior, values, tied)
+    numbers = mixture.parts[0].numbers(mixture.table)
+    logs = np.zeros((30, count))
+    for k in range(count):
+        covariance = np.linalg.inv(precisions[k])
+        for n, row in enumerate(numbers):
+            held = ~np.isnan(row)
+            if held.any():
+                logs[n, k] = stats.multivariate_normal.logpdf(row[held], mean[k, held], covariance[np.ix_(held, held)])
+    expected = total + of_parameters + logsumexp(np.log(weight) + logs, axis=1).sum()
+    assert log_joint(mixture.pymc(count), values) == pytest.approx(expected, rel=1e-8)
+
+
+def test_the_joint_density_of_mixed_columns_is_scipys():
+    data, _ = mixed(40, 1)
+    mixture = Mixture(["latency_ms", "restarts", "zone"], data, transform={"latency_ms": "log"}, max_components=3,
+                      component={"latency_ms": "diagonal_gaussian", "restarts": "poisson"})
+    rng, count = np.random.default_rng(1), 3
+    values = {"stick": rng.uniform(0.2, 0.8, 3), "part0_precision": rng.uniform(1, 3, (3, 1)),
+              "part0_mean": rng.normal(size=(3, 1)), "part1_rate": rng.uniform(1, 9, (3, 1)), "part2_probability": rng.dirichlet(np.ones(3), 3)}
+    gauss, poisson, zone = (block.prior for block in mixture._priors().blocks)
+    weight, total = weights_and_prior("dirichlet_process", values, 1.0, 3, count)
+    numbers = [part.numbers(mixture.table) for part in mixture.parts]
+    total += stats.gamma.logpdf(values["part0_precision"], gauss["shape"], scale=1 / gauss["rate"]).sum()
+    sd = 1 / np.sqrt(gauss["kappa"] * values["part0_precision"])
+    total += stats.norm.logpdf(values["part0_mean"], gauss["mean"], sd).sum()
+    total += stats.gamma.logpdf(values["part1_rate"], poisson["shape"], scale=1 / poisson["per"]).sum()
+    total += 3 * gammaln(zone["alpha"].sum())
+    logs = stats.norm.logpdf(numbers[0], values["part0_mean"].T, 1 / np.sqrt(values["part0_precision"].T))
+    logs = logs + stats.poisson.logpmf(numbers[1][:, :1], values["part1_rate"].T)
+    logs = logs + np.log(values["part2_probability"].T[numbers[2][:, 0].astype(int)])
+    expected = total + logsumexp(np.log(weight) + logs, axis=1).sum()
+    assert log_joint(mixture.pymc(), values) == pytest.approx(expected, rel=1e-8)
+
+
+@pytest.mark.parametrize("component", ["gaussian", "tied_gaussian", "diagonal_gaussian", "spherical_gaussian"])
+def test_starts_have_the_expected_precision(component):
+    """Deterministics of the model at its start against what coordinate ascent describes."""
+    table, _ = separated(2, 2, 80, 2)
+    mixture = Mixture(["x0", "x1"], table, component=component, max_components=3)
+    fit = mixture.fit(seed=1)
+    values = values_at(fit.priors, fit.parts, fit.posterior)
+    model = mixture.pymc(fit.posterior.size)
+    name = "covariance" if "covariance" in model.named_vars else "sd"
+    given = {model[each]: value for each, value in values.items()}
+    found = model[name].eval(given, mode="FAST_COMPILE", on_unused_input="ignore")
+    params, scale = fit.posterior.params[0], fit.parts[0].layout.scale
+    if name == "covariance":
+        assert np.allclose(found, params["psi"] / params["nu"][:, None, None] * np.outer(scale, scale))
+    else:
+        shape = params["shape"] if component == "diagonal_gaussian" else params["shape"][:, None]
+        rate = params["rate"] if component == "diagonal_gaussian" else params["rate"][:, None]
+        assert np.allclose(found, scale / np.sqrt(shape / rate) * np.ones((fit.posterior.size, 2)))
+
+
+def test_a_chain_that_switches_between_two_modes_is_relabelled():
+    """Half the draws have their components swapped: averages over them are between the two, relabelled they are apart."""
+    rng = np.random.default_rng(1)
+    x = np.concatenate([rng.normal(-3, 1, 60), rng.normal(3, 1, 40)])
+    means = np.array([-3.0, 3.0]) + 0.1 * rng.normal(size=(200, 2))
+    weights = np.array([0.6, 0.4]) + 0.02 * rng.normal(size=(200, 2))
+    swapped = rng.random(200) < 0.5
+    means[swapped], weights[swapped] = means[swapped][:, ::-1], weights[swapped][:, ::-1]
+    logs = np.log(weights)[:, None] + stats.norm.logpdf(x[None, :, None], means[:, None])
+    reference = (x[:, None] > 0) == np.array([False, True])
+    order = orders(logs, reference.astype(float))
+    assert np.abs(means.mean(axis=0)).max() < 1
+    assert relabel(means, order).mean(axis=0) == pytest.approx([-3, 3], abs=0.05)
+    assert relabel(weights, order).mean(axis=0) == pytest.approx([0.6, 0.4], abs=0.01)
+    assert (order[:, 0] == swapped).all()
+
+
+def test_what_cannot_be_sampled_is_said():
+    data = {"n": [1, 0, 3, 2, 5, 2], "x": [1.0, 2.0, 4.0, 3.0, 0.0, 1.0]}
+    with pytest.raises(BayesGLMError, match="parameters on a grid"):
+        Mixture(["n"], data, component="negative_binomial").pymc(2)
+    with pytest.raises(BayesGLMError, match="engine of a mixture"):
+        Mixture(["x"], data).fit(seed=1, engine="gibbs")
+    with pytest.raises(BayesGLMError, match="there are at most 3"):
+        Mixture(["x"], data, max_components=3).pymc(4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["nuts", "advi"])
+def test_separated_components_have_the_posterior_of_coordinate_ascent(engine):
+    table, _ = separated(2, 2, 400, 1)
+    mixture = Mixture(["x0", "x1"], table, max_components=4)
+    ascent = mixture.fit(seed=1)
+    fit = mixture.fit(seed=1, engine=engine)
+    draws, other = fit.draws(1)["posterior"], ascent.draws(1, 4000)["posterior"]
+    assert fit.sampled.reliable
+    for name in ("weight", "mean", "covariance"):
+        one, two = (each[name].stack(s=("chain", "draw")) for each in (draws, other))
+        sd = two.std("s").values
+        assert np.all(np.abs(one.mean("s").values - two.mean("s").values) < 0.25 * sd + 1e-9), name
+        assert np.all(np.abs(np.log(one.std("s").values / sd)) < 0.25), name
