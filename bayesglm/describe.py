@@ -42,11 +42,14 @@ def describe_fit(fitted: Fitted) -> str:
     time = sum(fitted.seconds.values())
     lines = _head(fitted.specification)
     lines[0] = "bayesglm fit"
-    lines.append(f"  {audit.represented:,} rows, {audit.patterns or 0:,} covariate patterns")
+    cells = "" if audit.cells is None else f"{audit.cells:,} cells, "
+    lines.append(f"  {audit.represented:,} rows, {cells}{audit.patterns or 0:,} covariate patterns")
     for count, text in ((audit.zero_exposure.count, "exposure 0 (predicted as 0, nothing learnt from them)"),
                         (audit.zero_trials.count, "0 trials"), (audit.zero_weight.count, "weight 0")):
         if count:
             lines.append(f"  {count} rows with {text}")
     state = "" if fitted.complete else ", stopped early"
     lines.append(f"  {fitted.engine}: {chains} chains x {draws} draws, seed {fitted.seed}, {time:.1f} s{state}")
+    if fitted.verdict is not None:
+        lines.append(f"  an approximation, {fitted.verdict.summary}")
     return "\n".join(lines)

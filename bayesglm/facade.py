@@ -169,7 +169,7 @@ class Model:
         Parameters
         ----------
         engine : str or Engine
-            ``"nuts"``, ``"pymc"``, or a record such as ``bg.engines.Nuts(draws=2000)``.
+            ``"nuts"``, ``"laplace"``, ``"pymc"``, or a record such as ``bg.engines.Nuts(draws=2000)``.
         seed : int, optional
             The same seed gives the same draws; without one, a seed is taken from the system and recorded.
         progress : bool, optional
@@ -192,7 +192,7 @@ class Model:
             specification=self.problem.specification, schema=self.schema, audit=self.audit,
             draws=with_data(run.draws, self.problem), problem=self.problem, engine=chosen.name, exact=chosen.exact,
             settings=chosen.settings(), seed=number, seconds=dict(run.seconds), complete=run.complete, notes=run.notes,
-            versions=installed_versions(), created=datetime.now(UTC).isoformat(timespec="seconds"),
+            verdict=run.verdict, versions=installed_versions(), created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
     def __repr__(self) -> str:

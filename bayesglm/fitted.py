@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bayesglm.data.audit import Audit
 from bayesglm.data.schema import Schema
+from bayesglm.engines.verdict import Verdict
 from bayesglm.errors import OptionError
 from bayesglm.specification import Problem, Specification
 
@@ -48,6 +49,8 @@ class Fitted:
         Whether the run had all its draws.
     notes : tuple of str
         What the engine says of its run.
+    verdict : Verdict, optional
+        Whether the draws of an approximation may be read as the posterior, with the evidence.
     versions : mapping
         Versions of the libraries.
     created : str
@@ -66,6 +69,7 @@ class Fitted:
     seconds: Mapping[str, float] = field(default_factory=dict)
     complete: bool = True
     notes: tuple[str, ...] = ()
+    verdict: Verdict | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     created: str = ""
 

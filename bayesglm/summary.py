@@ -16,6 +16,7 @@ from bayesglm.fitted import Fitted
 from bayesglm.predict import LEVEL, check_level, interval_names
 
 Array = NDArray[np.float64]
+UNKNOWN = {"r_hat": np.nan, "ess_bulk": np.nan, "ess_tail": np.nan}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,7 +129,7 @@ def summarise_fit(fitted: Fitted, *, level: float = LEVEL) -> pd.DataFrame:
     pandas.DataFrame
         One line a quantity: ``mean``, ``sd`` and interval on the scale named in ``scale``; ``ratio`` (median of exp of the
         draws, never exp of the mean) with its interval; ``P(effect > 0)``; ``per_sd``, the mean effect of one sd of the
-        column; ``reading``, unit or reference in words; R-hat and effective sample sizes.
+        column; ``reading``, unit or reference in words; R-hat and effective sample sizes, NaN for an approximation.
     """
     check_level(level)
     return pd.DataFrame([_row(fitted, line, level) for line in lines(fitted)]).set_index("name")
@@ -146,7 +147,8 @@ def _row(fitted: Fitted, line: Line, level: float) -> Mapping[str, object]:
     row |= {"ratio": ratios[0], ratio_names[0]: ratios[1], ratio_names[1]: ratios[2], "ratio_kind": line.ratio,
             "P(effect > 0)": float((draws > 0).mean()) if line.signed else np.nan, "per_sd": draws.mean() * line.unit,
             "scale": line.scale, "reading": line.reading}
-    return row | diagnostics(draws)
+    # They judge chains, and draws of an approximation are none.
+    return row | (diagnostics(draws) if fitted.exact else UNKNOWN)
 
 
 def diagnostics(draws: Array) -> dict[str, float]:
@@ -154,7 +156,7 @@ def diagnostics(draws: Array) -> dict[str, float]:
     from arviz_stats.base import array_stats
 
     if draws.shape[1] < 4 or np.ptp(draws) == 0:
-        return {"r_hat": np.nan, "ess_bulk": np.nan, "ess_tail": np.nan}
+        return UNKNOWN
     r_hat = float(array_stats.rhat(draws)) if draws.shape[0] > 1 else np.nan
     return {"r_hat": r_hat, "ess_bulk": float(array_stats.ess(draws, method="bulk")),
             "ess_tail": float(array_stats.ess(draws, method="tail", prob=0.9))}

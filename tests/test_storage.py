@@ -27,6 +27,7 @@ import bayesglm as bg
 from bayesglm import storage
 from bayesglm.data.audit import NamedRows
 from bayesglm.data.table import Finding
+from bayesglm.engines.verdict import Drift, Moved, Verdict
 from bayesglm.errors import OptionError, StorageError
 from bayesglm.families.family import Family
 from bayesglm.fitted import Fitted
@@ -482,6 +483,18 @@ def test_the_manifest_says_how_the_fit_was_made(path):
     assert line["source"] == "default"
 
 
+MOVED = Moved(0.2, "beta[0]", 0.1, "sd")
+VERDICT = Verdict(False, ("k-hat",), "weights", 1_000, 300.0, float("inf"), 0.67, 0.5, MOVED, Drift(1.0, "beta[0]", 3.0, 0.9, 400))
+
+
+@pytest.mark.parametrize("verdict", [VERDICT, replace(VERDICT, reliable=True, reasons=(), moved=None, drift=None)])
+def test_the_verdict_on_an_approximation_comes_back(verdict, path):
+    storage.save(replace(fit_of("common"), verdict=verdict, exact=False), path)
+    back = storage.load(path)
+    assert back.verdict == verdict
+    assert storage.read_manifest(path)["metrics"]["r_hat_max"] is None
+
+
 def content_of(fitted, path, **options):
     storage.save(fitted, path, **options)
     return storage.read_manifest(path)["content"]
@@ -502,7 +515,7 @@ def one_bit(fitted):
 
 @pytest.mark.parametrize("change", [
     one_bit, lambda f: replace(f, seed=1), lambda f: replace(f, created="2026-03-04T05:06:08+00:00"),
-    lambda f: replace(f, notes=()), lambda f: replace(f, complete=False), lambda f: replace(f, versions={}),
+    lambda f: replace(f, notes=()), lambda f: replace(f, verdict=VERDICT), lambda f: replace(f, complete=False), lambda f: replace(f, versions={}),
     lambda f: replace(f, audit=replace(f.audit, fingerprint="00" * 32)),
     lambda f: replace(f, specification=replace(f.specification, exposure_median=1.0)),
 ])

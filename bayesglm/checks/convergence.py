@@ -194,6 +194,12 @@ def _run(fitted: Fitted, seed: int) -> CheckResult:
 def _approximation(fitted: Fitted) -> CheckResult:
     """R-hat and ESS say nothing of an approximation: independent draws from the wrong distribution pass them."""
     said = f" The engine says: {'; '.join(fitted.notes)}." if fitted.notes else ""
+    found = fitted.verdict
+    if found is not None:
+        return CheckResult(
+            NAME, "pass" if found.reliable else "fail", f"an approximation ({fitted.engine}), judged {found.summary}.{said}",
+            "" if found.reliable else "Do not read these draws: fit with engine='nuts'.",
+            pd.DataFrame(found.evidence, columns=["evidence", "parameter", "value", "limit"]))
     return CheckResult(
         NAME, "warn",
         f"the draws come from an approximation ({fitted.engine}), which R-hat and ESS cannot judge.{said}",

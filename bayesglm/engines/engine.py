@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 import xarray as xr
 
+from bayesglm.engines.verdict import Verdict
 from bayesglm.errors import EngineError
 from bayesglm.specification import Problem
 
@@ -37,12 +38,15 @@ class Run:
         False if the run was stopped before it had all its draws.
     notes : tuple of str
         What the user should know of the run.
+    verdict : Verdict, optional
+        Whether the draws of an approximation may be read as the posterior; every approximation has one.
     """
 
     draws: xr.DataTree
     seconds: Mapping[str, float] = field(default_factory=dict)
     complete: bool = True
     notes: tuple[str, ...] = ()
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +59,15 @@ class Engine:
         The name users write.
     exact : bool
         Whether its draws converge to the posterior; False for an approximation.
+    stats : tuple of str
+        What ``sample_stats`` of its draws holds.
     source : str
         Where the method stands.
     """
 
     name: ClassVar[str] = ""
     exact: ClassVar[bool] = True
+    stats: ClassVar[tuple[str, ...]] = ("diverging", "energy", "tree_depth", "acceptance_rate", "reached_max_treedepth", "lp")
     source: ClassVar[str] = ""
 
     def __post_init__(self) -> None:

@@ -26,6 +26,7 @@ FEWEST_EFFECTIVE = 400
 MOST_MEAN_MOVED = 0.15
 MOST_SD_MOVED = 0.15
 HIGHEST_K_HAT = 0.7
+LEAST_ACCEPTANCE = 0.6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,6 +143,20 @@ class Verdict:
             found.append(f"exact transitions moved {self.drift.score_of} the most, by {self.drift.score:.1f} Monte Carlo errors")
         word = "reliable" if self.reliable else f"not reliable, because {'; '.join(self.reasons)}"
         return f"{word} ({', '.join(found)})"
+
+    @property
+    def evidence(self) -> list[tuple[str, str, float, float]]:
+        """What was found, of which parameter, its value, and what it is held to."""
+        found = [("effective draws", "", self.effective, float(FEWEST_EFFECTIVE)), ("k-hat", "", self.k_hat, self.k_hat_limit)]
+        if self.group_k_hat is not None:
+            found.append(("largest k-hat of a group", "", self.group_k_hat, HIGHEST_K_HAT))
+        if self.moved is not None:
+            found += [("mean moved by the correction, in sds", self.moved.mean_of, self.moved.mean, MOST_MEAN_MOVED),
+                      ("sd changed by the correction, relative", self.moved.sd_of, self.moved.sd, MOST_SD_MOVED)]
+        if self.drift is not None:
+            found += [("moved by exact transitions, in Monte Carlo errors", self.drift.score_of, self.drift.score, self.drift.limit),
+                      ("acceptance of these transitions", "", self.drift.acceptance, LEAST_ACCEPTANCE)]
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """Return the verdict as numbers, texts, lists and mappings."""
@@ -296,9 +311,6 @@ def _moved_too_far(moved: Moved | None) -> list[str]:
     if not moved.sd <= MOST_SD_MOVED:
         found.append(f"the correction changes the sd of {moved.sd_of} by {moved.sd:.0%}")
     return found
-
-
-LEAST_ACCEPTANCE = 0.6
 
 
 def _drifted(drift: Drift) -> list[str]:

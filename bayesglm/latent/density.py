@@ -197,8 +197,8 @@ def reference_at(optimum: Optimum) -> Reference:
     speed = point.speed[posterior.layout.constant_theta]
     return Reference(
         sparse, cross, core, b_sparse, b_core,
-        np.array([d * s for (d, _), s in zip(mixed, speed, strict=True)]).reshape(-1, len(point.w)),
-        np.array([d * s for (_, d), s in zip(mixed, speed, strict=True)]).reshape(-1, len(point.v)),
+        np.array([d * s for (d, _), s in zip(mixed, speed, strict=True)]).reshape(len(mixed), len(point.w)),
+        np.array([d * s for (_, d), s in zip(mixed, speed, strict=True)]).reshape(len(mixed), len(point.v)),
         point.t, np.linalg.cholesky(optimum.covariance),
     )
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from bayesglm.data.audit import Audit
 from bayesglm.data.schema import Schema
+from bayesglm.engines.verdict import Verdict
 from bayesglm.errors import StorageError
 from bayesglm.families.family import Family
 from bayesglm.fitted import Fitted
@@ -40,7 +41,7 @@ DRAWS = "draws.nc"
 # Groups of the draws that hold no data; only these are in a file without data.
 LEARNT = ("posterior", "sample_stats")
 _RUN = ("engine", "exact", "settings", "seed", "seconds", "complete", "notes", "versions", "created")
-_CONTENT = (*_RUN, "schema", "audit", "specification", "data", "attributes")
+_CONTENT = (*_RUN, "verdict", "schema", "audit", "specification", "data", "attributes")
 
 Manifest = dict[str, Any]
 
@@ -95,6 +96,7 @@ def _about(fitted: Fitted, *, data: bool) -> Manifest:
         schema, audit = withhold(schema, audit, fitted.specification.roles, predictor_columns(fitted))
     return {
         **{name: plain(getattr(fitted, name)) for name in _RUN},
+        "verdict": None if fitted.verdict is None else plain(fitted.verdict.to_dict()),
         "schema": schema.to_dict(), "audit": audit.to_dict(),
         "specification": specification_document(fitted.specification),
         "data": problem_document(fitted.data()) if data else None,
@@ -109,7 +111,7 @@ def _content_hash(about: Mapping[str, Any], variables: Sequence[Variable]) -> st
 
 def _metrics(fitted: Fitted) -> dict[str, float | int | None]:
     """Return how well the coefficients, scales and constants are known: the worst of each."""
-    found = [diagnostics(line_draws(fitted, line)) for line in lines(fitted) if line.convert is None]
+    found = [diagnostics(line_draws(fitted, line)) for line in lines(fitted) if line.convert is None and fitted.exact]
     chains, draws = fitted.shape
     stats: Mapping[str, Any] = fitted.draws.children.get("sample_stats", {})
     return {
@@ -230,6 +232,7 @@ def _fitted(path: Path, manifest: Manifest, variables: Sequence[Variable], famil
         specification=specification, draws=draws, schema=Schema.from_dict(manifest["schema"]),
         audit=Audit.from_dict(manifest["audit"]),
         problem=None if manifest["data"] is None else read_problem(manifest["data"], rows, specification),
+        verdict=None if manifest["verdict"] is None else Verdict.from_dict(manifest["verdict"]),
         **{name: manifest[name] for name in _RUN},
     )
     return replace(fitted, notes=_notes(fitted))

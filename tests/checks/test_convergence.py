@@ -11,6 +11,7 @@ import xarray as xr
 
 import bayesglm as bg
 from bayesglm.checks.convergence import MEMBER, diagnostics
+from bayesglm.engines.verdict import Moved, Verdict
 from bayesglm.fitted import Fitted
 from tests.fits_by_hand import counts, made
 
@@ -142,6 +143,18 @@ def test_a_stopped_run_and_an_approximation_warn(good):
     found = MEMBER.run(replace(good, exact=False, engine="laplace", notes=("k-hat 0.3",)), 0)
     assert found.verdict == "warn"
     assert "k-hat 0.3" in found.finding
+
+
+@pytest.mark.parametrize(("reliable", "word"), [(True, "pass"), (False, "fail")])
+def test_the_verdict_of_an_approximation_is_the_checks(good, reliable, word):
+    verdict = Verdict(reliable, () if reliable else ("a group has k-hat 0.90",), "weights", 1_000, 700.0, 0.3, 0.67,
+                      moved=Moved(0.05, "beta[0]", 0.02, "sd_zone[0]"))
+    found = MEMBER.run(replace(good, exact=False, engine="laplace", verdict=verdict), 0)
+    assert found.verdict == word
+    assert "700 effective" in found.finding
+    assert ("k-hat 0.90" in found.finding) == (not reliable)
+    assert found.table.set_index("evidence").loc["mean moved by the correction, in sds", "value"] == 0.05
+    assert bool(found.advice) == (not reliable)
 
 
 def test_ten_draws_fail_and_a_proper_run_passes():

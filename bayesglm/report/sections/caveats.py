@@ -33,7 +33,10 @@ def _facts(fitted: Fitted) -> Iterator[tuple[str, str]]:
 def _run(fitted: Fitted) -> Iterator[tuple[str, str]]:
     if not fitted.complete:
         yield "unfinished run", "The run was stopped before it had all its draws: intervals are less certain than they look."
-    if not fitted.exact:
+    if fitted.verdict is not None and fitted.verdict.reliable:
+        yield "approximation", (f"The engine {quoted(fitted.engine)} approximates the posterior, and was held against it: "
+                                f"{fitted.verdict.summary}.")
+    elif not fitted.exact:
         yield "approximation", (f"The engine {quoted(fitted.engine)} approximates the posterior: intervals may be too narrow. "
                                 "Fit again with an exact engine before a decision depends on them.")
     for note in fitted.notes:

@@ -40,6 +40,8 @@ def _facts(fitted: Fitted) -> Iterator[tuple[str, str]]:
     kind = "draws converge to the posterior" if fitted.exact else "an approximation of the posterior"
     yield "engine", f"{quoted(fitted.engine)}: {kind}"
     yield "draws", f"{counted(chains, 'chain')} of {counted(draws, 'draw')}"
+    if fitted.verdict is not None:
+        yield "verdict", sentence(fitted.verdict.summary)
     if not fitted.complete:
         yield "run", "stopped before it had all its draws"
     divergences = _divergences(fitted)
