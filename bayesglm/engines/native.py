@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +31,7 @@ class Native:
     address : int
         A C function ``(size, q*, gradient*, value*, table*) -> code``; 0 where all went well.
     table : array
-        What the function reads: whether to stop, the kernel's address, then data pointer, shape and strides of every array.
+        What the function reads: whether to stop, the kernel's address, then the fields of every array.
     alive : tuple
         What must not be collected while the address is in use.
     """
@@ -101,25 +100,29 @@ def native_pair(kernel: Callable[..., tuple[Any, Any]], arrays: Sequence[NDArray
 def _bind(kernel: Callable[..., Any], arrays: Sequence[NDArray[Any]], *, leading: int) -> Native:
     """Compile a kernel of so many vectors and then its arrays, and fill the table that the wrapper reads."""
     from numba import float64, typeof
+    from numba.core.types import BaseTuple
 
     types = tuple(typeof(array) for array in arrays)
-    _, signature = kernel.fold_argument_types((*[float64[::1]] * leading, *types), {})  # type: ignore[attr-defined]
+    _, folded = kernel.fold_argument_types((*[float64[::1]] * leading, *types), {})  # type: ignore[attr-defined]
+    # *arrays as a call from Python has them, so that a kernel that was called is not compiled again
+    signature = tuple(BaseTuple.from_types(cast(Any, each).types) if isinstance(each, BaseTuple) else each for each in folded)
     kernel.compile(signature)  # type: ignore[attr-defined]
     compiled = kernel.overloads[signature]  # type: ignore[attr-defined]
     entry = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
-    wrapper = _wrapper(types, signature, compiled.signature.return_type, leading)
-    places = [number for array in arrays for number in (array.ctypes.data, *array.shape, *array.strides)]
-    return Native(wrapper.address, np.array([0, entry, *places], dtype=np.int64), (wrapper, kernel, *arrays))
+    wrapper = _wrapper(signature, compiled.signature.return_type, leading)
+    fields = [field for array in arrays  # as numba lays an array out; it owns nothing, so the first two are null
+              for field in (0, 0, array.size, array.itemsize, array.ctypes.data, *array.shape, *array.strides)]
+    return Native(wrapper.address, np.array([0, entry, *fields], dtype=np.int64), (wrapper, kernel, *arrays))
 
 
 @cache
-def _wrapper(types: tuple[Any, ...], signature: tuple[Any, ...], returned: Any, leading: int) -> Any:
-    """Compile the C function for kernels with arrays of these types, and the signature they make (``*arrays`` is one tuple)."""
+def _wrapper(signature: tuple[Any, ...], returned: Any, leading: int) -> Any:
+    """Compile the C function for kernels of a signature: so many vectors, and then arrays, or one tuple of them."""
     import numba
     from numba import float64, int64, uint64
     from numba.core.types import CPointer
 
-    call = _call(types, signature, returned, leading)
+    call = _call(signature, returned, leading)
 
     @numba.cfunc(int64(uint64, CPointer(float64), CPointer(float64), CPointer(float64), CPointer(int64)))
     def log_density(size: Any, q: Any, gradient: Any, value_at: Any, table: Any) -> int:
@@ -140,45 +143,36 @@ def _wrapper(types: tuple[Any, ...], signature: tuple[Any, ...], returned: Any, 
     return log_density
 
 
-def _call(types: tuple[Any, ...], kernel_signature: tuple[Any, ...], returned: Any, leading: int) -> Any:
-    """Return the intrinsic that calls the kernel whose address stands in the table: (whether it raised, log density)."""
+def _call(signature: tuple[Any, ...], returned: Any, leading: int) -> Any:
+    """Return the intrinsic that calls the kernel whose address stands in the table: (whether it raised, log density).
+
+    numba passes an array as its fields, one after the other, and the table holds them in that order: nothing is packed.
+    """
     from llvmlite import ir
     from numba.core import cgutils
     from numba.core import types as nb
     from numba.extending import intrinsic
-    from numba.np.arrayobj import make_array, populate_array
-    from numba.np.numpy_support import as_dtype
+    from numba.np.arrayobj import make_array
 
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+    def generate(context: Any, builder: Any, outcome: Any, values: Any) -> Any:
         size, q, gradient, table = values
-        word = context.get_value_type(nb.intp)
-
-        def number(place: int) -> Any:
-            return builder.load(cgutils.gep_inbounds(builder, table, place))
-
-        def array(kind: Any, data: Any, shape: list[Any], strides: list[Any]) -> Any:
-            found = make_array(kind)(context, builder)
-            itemsize = word(as_dtype(kind.dtype).itemsize)
-            populate_array(found, data=data, shape=shape, strides=strides, itemsize=itemsize, meminfo=None)
-            return found._getvalue()
-
-        def array_at(kind: Any, place: int) -> Any:
-            data = builder.inttoptr(number(place), context.get_data_type(kind.dtype).as_pointer())
-            ends = [place + 1, place + 1 + kind.ndim, place + 1 + 2 * kind.ndim]
-            return array(kind, data, *([number(each) for each in range(*pair)] for pair in pairwise(ends)))
-
-        places = accumulate((1 + 2 * kind.ndim for kind in types), initial=2)
-        given = [array(nb.float64[::1], each, [size], [word(8)]) for each in (q, gradient)[:leading]]
-        given += [array_at(kind, place) for kind, place in zip(types, places, strict=False)]
-        if len(kernel_signature) != len(given) or isinstance(kernel_signature[-1], nb.BaseTuple):  # it takes *arrays
-            plain = len(kernel_signature) - 1
-            given[plain:] = [context.make_tuple(builder, kernel_signature[-1], given[plain:])]
-        entry = builder.inttoptr(number(1), ir.PointerType(context.call_conv.get_function_type(returned, kernel_signature)))
-        status, result = context.call_conv.call_function(builder, entry, returned, kernel_signature, given)
+        form = context.call_conv.get_function_type(returned, signature)
+        returned_at, exception_at = (cgutils.alloca_once(builder, each.pointee, zfill=True) for each in form.args[:2])
+        vectors = [field for at in (q, gradient)[:leading] for field in (0, 0, size, 8, at, size, 8)]
+        rest = [builder.load(cgutils.gep_inbounds(builder, table, 2 + i)) for i in range(len(form.args) - 2 - len(vectors))]
+        fields = [as_type(builder, kind, each) for kind, each in zip(form.args[2:], [*vectors, *rest], strict=True)]
+        entry = builder.inttoptr(builder.load(cgutils.gep_inbounds(builder, table, 1)), ir.PointerType(form))
+        raised = builder.icmp_signed("!=", builder.call(entry, [returned_at, exception_at, *fields]), ir.IntType(32)(0))
         value = cgutils.alloca_once_value(builder, context.get_constant(nb.float64, np.nan))
-        with cgutils.if_likely(builder, status.is_ok):
+        with builder.if_then(builder.not_(raised)):
+            result = context.get_returned_value(builder, returned, builder.load(returned_at))
             builder.store(result if leading == 2 else unpacked(context, builder, result, gradient, size), value)
-        return context.make_tuple(builder, signature.return_type, (status.is_error, builder.load(value)))
+        return context.make_tuple(builder, outcome.return_type, (raised, builder.load(value)))
+
+    def as_type(builder: Any, kind: Any, value: Any) -> Any:
+        if isinstance(value, int):
+            return kind(value or None) if isinstance(kind, ir.PointerType) else kind(value)
+        return builder.inttoptr(value, kind) if isinstance(kind, ir.PointerType) and value.type != kind else value
 
     def unpacked(context: Any, builder: Any, pair: Any, gradient: Any, size: Any) -> Any:
         """Copy the gradient of a pair that a kernel returned, and return its value."""
