@@ -1,4 +1,4 @@
-"""Every family with every kind of term: the two forms of the model agree, and so does NumPy's way to the likelihood."""
+"""Every family with every kind of term: the two forms of the model, the structured core and NumPy's likelihood agree."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 import pytensor
+import pytensor.tensor as pt
 import pytest
 import xarray as xr
+from pytensor.compile.mode import Mode
 
 import bayesglm as bg
-from bayesglm.engines.density import compile_density, unconstrained_shapes
+from bayesglm.engines.density import compile_density
 from bayesglm.facade import Fit
 from bayesglm.families.family import Family
+from bayesglm.latent.layout import field_of
+from bayesglm.latent.likelihood import compile_likelihood
+from bayesglm.latent.mode import Point, Posterior
+from bayesglm.latent.variables import expand, signed
 from bayesglm.model import build, likelihood_units
 from bayesglm.pointwise import log_likelihood
 from bayesglm.registry import discover
@@ -48,8 +54,36 @@ def family(request: pytest.FixtureRequest) -> Family:
     return FAMILIES[request.param]
 
 
-def point_of(model: pm.Model, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    return {name: 0.3 * rng.standard_normal(shape) for name, shape in unconstrained_shapes(model).items()}
+PYTHON = Mode(linker="py", optimizer="fast_compile")
+
+
+def evaluated(tensor: object) -> np.ndarray:
+    return np.asarray(pt.as_tensor(tensor).eval(mode=PYTHON))
+
+
+def structured_point(model: bg.Model, pymc: pm.Model, rng: np.random.Generator) -> tuple[dict[str, np.ndarray], float]:
+    """Return an unconstrained point of the ``pm.Model`` that the structured core chose, and the core's log density there.
+
+    The core's density is one of its own coordinates; it is turned into one of the model's variables, and then, by PyMC's own
+    Jacobians, into one of the point.
+    """
+    field = field_of(model.problem)
+    theta_size, wide, size = field.sizes
+    t, w, v = 0.3 * rng.standard_normal(theta_size), 0.3 * rng.standard_normal(size), 0.3 * rng.standard_normal(wide)
+    at = Point(Posterior(field, compile_likelihood(model.problem)), t, w, v)
+    values = expand(field, at.theta[None], w[None], v[None])
+    density = at.log_joint - np.log(at.speed).sum() + signed(field).sum() * np.log(2)
+    density -= sum(np.log(each.sd) for each in field.core if field.layout.core_theta[field.core.index(each)] < 0)
+    rho = at.theta[field.layout.rho_theta]
+    density += (field.layout.rho_steps * np.log(1 - rho**2)).sum() / 2
+    point = {}
+    for variable in pymc.free_RVs:
+        transform, value = pymc.rvs_to_transforms[variable], values[variable.name][0]
+        if transform is not None:
+            value = evaluated(transform.forward(pt.as_tensor(value), *variable.owner.inputs))
+            density += evaluated(transform.log_jac_det(pt.as_tensor(value), *variable.owner.inputs)).sum()
+        point[pymc.rvs_to_values[variable].name] = value
+    return point, float(density)
 
 
 def density_at(model: pm.Model, variables: list[object], point: dict[str, np.ndarray]) -> float:
@@ -71,16 +105,17 @@ def posterior_at(model: pm.Model, point: dict[str, np.ndarray]) -> xr.DataTree:
     return xr.DataTree.from_dict({"posterior": xr.Dataset(variables)})
 
 
-def test_the_two_forms_and_the_pointwise_likelihood_agree(family: Family) -> None:
+def test_the_forms_of_the_model_and_the_pointwise_likelihood_agree(family: Family) -> None:
     model = model_of(family, EVERY_TERM)
     by_row, by_cell = build(model.problem), build(model.problem, over="cell")
-    point = point_of(by_row, np.random.default_rng(1))
+    point, structured = structured_point(model, by_row, np.random.default_rng(1))
     rows, priors = density_at(by_row, by_row.observed_RVs, point), density_at(by_row, by_row.free_RVs, point)
     cells = density_at(by_cell, [*by_cell.free_RVs, *by_cell.potentials], point)
     fit = Fit(specification=model.problem.specification, schema=model.schema, audit=model.audit,
               draws=posterior_at(by_row, point), problem=model.problem, engine="nuts", exact=True, settings={}, seed=0)
     pointwise = log_likelihood(fit)
     assert rows + priors == pytest.approx(cells, rel=1e-8)
+    assert structured == pytest.approx(rows + priors, rel=1e-8)
     assert float(pointwise.values[0] @ pointwise.frequency) == pytest.approx(rows, rel=1e-8)
 
 
