@@ -39,6 +39,7 @@ TOTALS = [
     ("orings", "rings", 6 * 23),
     ("pump_failures", "failures", 75),
     ("pump_failures", "operation_time", 350.032),
+    ("request_latency", "latency", 182_068.482),
     ("ship_incidents", "incidents", 356),
     ("ship_incidents", "service_months", 163_574),
     ("surgical_deaths", "deaths", 208),
@@ -69,7 +70,7 @@ def test_record_names_source_units_and_meaning(name):
     assert record.title
     assert record.notes
     assert record.simulated == ("simulated" in record.source)
-    years = re.findall(r"\b1[89]\d\d\b", record.source)
+    years = re.findall(r"\b(?:1[89]|20)\d\d\b", record.source)
     assert bool(years) != record.simulated
     assert all(year in record.citation for year in years)
     assert all(column.unit and column.meaning for column in record.columns)

@@ -1,4 +1,4 @@
-"""Small data sets with their sources: six that were published and one drawn from a known truth.
+"""Small data sets with their sources: seven that were published and one drawn from a known truth.
 
 Every file ships with the package; nothing is fetched. Records of the columns, units and sources stand in `catalogue`.
 """
@@ -97,6 +97,7 @@ def load_dataset(name: str) -> pd.DataFrame:
           Fowlkes and Hoadley 1989).
         - ``"pump_failures"``: failures of ten pumps in a power plant, time of operation (Gaver and O'Muircheartaigh
           1987).
+        - ``"request_latency"``: latency of a server every five minutes, with three labelled events (Lavin and Ahmad 2015).
         - ``"service_errors"``: simulated from a known truth: errors and requests of eight services by hour, with
           deployments and one incident; `truth` returns the parameters.
         - ``"ship_incidents"``: damage incidents of cargo ships by type, construction and period (McCullagh and Nelder

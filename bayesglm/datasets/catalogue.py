@@ -81,6 +81,28 @@ RECORDS: tuple[DatasetRecord, ...] = (
         notes="75 failures. Four pumps (1, 3, 4 and 6) run continuously.",
     ),
     DatasetRecord(
+        name="request_latency",
+        title="Request latency of a server every five minutes, with three labelled events, the last a failure",
+        source="Lavin and Ahmad (2015)",
+        citation=(
+            "Lavin, A. and Ahmad, S. (2015). Evaluating real-time anomaly detection algorithms: the Numenta Anomaly "
+            "Benchmark. 14th IEEE International Conference on Machine Learning and Applications, 38-44. The series "
+            "ec2_request_latency_system_failure of its data corpus, with the corpus's anomaly windows. Copyright Numenta "
+            "Inc., MIT licence."
+        ),
+        columns=(
+            ColumnRecord("timestamp", "datetime64[ns]", "local time", "start of the five minutes"),
+            ColumnRecord("latency", "float64", "not stated in the source", "request latency"),
+            ColumnRecord("event", "int64", "number, 0 for none", "labelled anomaly window that the row lies in"),
+        ),
+        rows=4032,
+        notes=(
+            "14 days from 7 March 2014. A window is wide around what happened: it starts hours before and ends hours after, "
+            "and most of its rows are as usual. One time stands on twelve rows, "
+            "where clocks changed."
+        ),
+    ),
+    DatasetRecord(
         name="service_errors",
         title="SIMULATED: hourly errors of eight services, with deployments and one incident",
         source="simulated from a known truth",

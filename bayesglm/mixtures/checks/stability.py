@@ -17,7 +17,7 @@ from bayesglm.mixtures.scoring import log_density
 
 NAME = "stability"
 RESTARTS = 3
-ROWS = 3000
+ROWS = 2000
 FEWEST = 60
 LEARNT = 0.7
 SAME = 0.8
