@@ -11,6 +11,7 @@ have the posterior's expectation for everything that is reported, and are even w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain, combinations
 
@@ -21,6 +22,7 @@ from scipy.linalg import solve_triangular
 from bayesglm.latent.density import Transported
 from bayesglm.latent.hyper import SIGNED
 from bayesglm.latent.layout import Field
+from bayesglm.latent.transport import Reference
 
 Array = NDArray[np.float64]
 MOST_SCALES = 6
@@ -33,27 +35,28 @@ class Mirror:
 
     Attributes
     ----------
-    transported : Transported
-        Whose coordinates.
+    reference : Reference
+        Of the transport.
     signs : array, shape (image, size)
         1 or -1 for hyperparameters on the real line and for each coordinate of the field; the first image is the point itself.
     """
 
-    transported: Transported
+    reference: Reference
     signs: Array
 
-    def images(self, q: Array) -> Array:
-        """Return the images of points of shape (draw, size), shape (image, draw, size)."""
-        reference = self.transported.reference
-        size = len(reference.t)
-        t = reference.t + q[:, :size] @ reference.turn.T
-        found = self.signs[:, None, :] * q
-        for image, signs in zip(found, self.signs, strict=True):
-            if (signs[:size] != 1).any():
-                image[:, :size] = solve_triangular(reference.turn, (signs[:size] * t - reference.t).T, lower=True).T
-            else:
-                image[:, :size] = q[:, :size]
-        return np.asarray(found)
+    def image(self, q: Array, signs: Array) -> Array:
+        """Return an image of points of shape (draw, size)."""
+        size = len(self.reference.t)
+        t = self.reference.t + q[:, :size] @ self.reference.turn.T
+        turned = solve_triangular(self.reference.turn, (signs[:size] * t - self.reference.t).T, lower=True).T
+        return np.concatenate([turned, signs[size:] * q[:, size:]], axis=1)
+
+    def log_density(self, log_density: Callable[[Array], Array], q: Array) -> Array:
+        """Return the log of q' for the log density of an approximation, at points of shape (draw, size)."""
+        found = log_density(q)
+        for signs in self.signs[1:]:
+            found = np.logaddexp(found, log_density(self.image(q, signs)))
+        return np.asarray(found - np.log(len(self.signs)))
 
 
 def mirror(transported: Transported) -> Mirror:
@@ -63,7 +66,7 @@ def mirror(transported: Transported) -> Mirror:
     distance = np.where(field.hyper.way == SIGNED, np.abs(reference.t) / sd, np.inf)
     near = [int(k) for k in np.argsort(distance, kind="stable")[:MOST_SCALES] if distance[k] < NEAR]
     subsets = chain.from_iterable(combinations(near, n) for n in range(len(near) + 1))
-    return Mirror(transported, np.array([_signs(field, set(each)) for each in subsets]))
+    return Mirror(reference, np.array([_signs(field, set(each)) for each in subsets]))
 
 
 def _signs(field: Field, turned: set[int]) -> Array:
