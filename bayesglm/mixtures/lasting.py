@@ -81,6 +81,7 @@ class LastingMixture(FittedMixture):
 
         Examples
         --------
+        >>> import numpy as np
         >>> from bayesglm.mixtures import Mixture
         >>> rng = np.random.default_rng(1)
         >>> fit = Mixture(["x"], {"x": rng.normal(0, 1, 500)}).fit(seed=1)

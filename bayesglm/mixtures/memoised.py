@@ -30,7 +30,8 @@ def ascend_in_pieces(problem: Problem, pieces: Pieces, posterior: Posterior, lap
         ``pieces()`` reads all rows once more: the same pieces in the same order, each with what its rows add to the bound
         whatever the parameters.
     posterior : Posterior
-        Where to start, with what it keeps of rows that are not here. The first lap keeps it: a first piece need not hold rows of every component.
+        Where to start, with what it keeps of rows that are not here. The first lap leaves it as it is: a first piece need
+        not hold rows of every component.
     laps : int
         Most laps after the first.
     tolerance : float
