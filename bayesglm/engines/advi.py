@@ -66,8 +66,8 @@ class ADVI(Engine):
     exact: ClassVar[bool] = False
     stats: ClassVar[tuple[str, ...]] = ("lp",)
     source: ClassVar[str] = (
-        "Kucukelbir et al. (2017), Journal of Machine Learning Research 18(14); Giordano, Ingram and Broderick (2024), Journal of "
-        "Machine Learning Research 25(18)")
+        "Kucukelbir et al. (2017), Journal of Machine Learning Research 18(14); Giordano, Ingram and Broderick (2024), Journal "
+        "of Machine Learning Research 25(18)")
 
     def __post_init__(self) -> None:
         """Hold the settings to their rules."""

@@ -1,4 +1,4 @@
-"""Approximation: the nearest normal distribution of a prepared posterior, its draws corrected, judged and put into the model's words.
+"""Approximation: the nearest normal distribution of a posterior, its draws corrected, judged and in the model's words.
 
 1. The ELBO is climbed from a standard normal and from overdispersed starts, with the same numbers: other optima are found.
 2. Where that does not converge, it is climbed again with new numbers, twice as many each time.

@@ -139,7 +139,8 @@ def slopes(density: Native, q: Array, cores: int | None = None) -> tuple[Array, 
         Of no meaning there.
     """
     q, values, gradients = np.ascontiguousarray(q), np.empty(len(q)), np.empty(q.shape)
-    in_threads(lambda part: _slopes(density.address, density.table, q[part], values[part], gradients[part]), _parts(len(q)), cores)
+    in_threads(lambda part: _slopes(density.address, density.table, q[part], values[part], gradients[part]), _parts(len(q)),
+               cores)
     return values, gradients
 
 

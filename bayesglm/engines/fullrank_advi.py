@@ -1,8 +1,8 @@
 """Full-rank variational inference in transported coordinates: the nearest normal distribution with correlations.
 
-The random numbers are fixed, and the ELBO has an upper bound only where their pairs outnumber the coordinates: with 30 numbers in
-90 dimensions an sd ran to 1,457 times its value. So up to `MOST_DENSE` coordinates all are correlated, with four numbers for each;
-beyond, hyperparameters, intercepts and coefficients are, and the levels of groups stay independent given the transport.
+The random numbers are fixed, and the ELBO has an upper bound only where their pairs outnumber the coordinates: with 30 numbers
+in 90 dimensions an sd ran to 1,457 times its value. So up to `MOST_DENSE` coordinates all are correlated, with four numbers for
+each; beyond, hyperparameters, intercepts and coefficients are, and the levels of groups stay independent given the transport.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class FullRankADVI(Engine):
     exact: ClassVar[bool] = False
     stats: ClassVar[tuple[str, ...]] = ("lp",)
     source: ClassVar[str] = (
-        "Kucukelbir et al. (2017), Journal of Machine Learning Research 18(14); Giordano, Ingram and Broderick (2024), Journal of "
-        "Machine Learning Research 25(18)")
+        "Kucukelbir et al. (2017), Journal of Machine Learning Research 18(14); Giordano, Ingram and Broderick (2024), Journal "
+        "of Machine Learning Research 25(18)")
 
     def __post_init__(self) -> None:
         """Hold the settings to their rules."""
