@@ -3,10 +3,10 @@
     q = m + C eps        ELBO(m, C) = mean over s of log p(m + C eps_s) + log |C| + D / 2 (1 + log 2 pi)
 
 C is diagonal, or diagonal but for a block of coordinates where it is lower triangular. The numbers eps_s come in pairs of
-opposite sign and have the second moments of a standard normal, exactly: where log p is quadratic the optimum is exact whatever the
-number of draws, and elsewhere the error is that of what is left. With fixed numbers the ELBO is a smooth function, which L-BFGS
-climbs in some ten evaluations from a standard normal; it has an upper bound only where the pairs outnumber the coordinates of the
-block.
+opposite sign and have the second moments of a standard normal, exactly: where log p is quadratic the optimum is exact whatever
+the number of draws, and elsewhere the error is that of what is left. With fixed numbers the ELBO is a smooth function, which
+L-BFGS climbs in some ten evaluations from a standard normal; it has an upper bound only where the pairs outnumber the coordinates
+of the block.
 
 Source: Kucukelbir et al. (2017), Journal of Machine Learning Research 18(14); Giordano, Ingram and Broderick (2024), Journal of
 Machine Learning Research 25(18), for the fixed numbers; Nocedal (1980), Mathematics of Computation 35, 773, for L-BFGS.
