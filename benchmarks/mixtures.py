@@ -1,7 +1,7 @@
 """Mixtures against scikit-learn's BayesianGaussianMixture, and what they promise of memory, scoring, counts and coverage.
 
     python -m benchmarks.mixtures                 # speed, scoring, memory: a few minutes
-    python -m benchmarks.mixtures --short         # the same on small tables, under a minute
+    python -m benchmarks.mixtures --short         # the same on smaller tables, about a minute
     python -m benchmarks.mixtures components      # how often the number of components is found: 800 fits, an hour
     python -m benchmarks.mixtures coverage        # how often 90% intervals of weights and means hold the truth
 
@@ -227,7 +227,7 @@ def main() -> None:
     """Run the parts that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=["speed", "scoring", "memory", "components", "coverage"])
-    parser.add_argument("--short", action="store_true", help="small tables, under a minute")
+    parser.add_argument("--short", action="store_true", help="small tables, about a minute")
     parser.add_argument("--seeds", type=int, default=100, help="of the studies of components and coverage")
     parser.add_argument("--counts", type=int, nargs="+", default=[1, 5, 10, 20], help="true numbers of components")
     given = parser.parse_args()
@@ -236,7 +236,7 @@ def main() -> None:
     tasks = {
         "speed": lambda: speed(*((10_000, 4) if short else (100_000, 8))),
         "scoring": lambda: scoring(30_000 if short else 500_000),
-        "memory": lambda: memory((50_000, 200_000) if short else (1_000_000, 10_000_000)),
+        "memory": lambda: memory((300_000, 600_000) if short else (1_000_000, 10_000_000)),
         "components": lambda: components(given.counts, given.seeds, 8_000 if short else 50_000),
         "coverage": lambda: [coverage(given.seeds, 2000, distance) for distance in (8.0, 3.0)],
     }
