@@ -10,12 +10,13 @@ import numpy as np
 import pymc as pm
 
 from bayesglm.data.schema import Schema
-from bayesglm.data.table import Table
+from bayesglm.data.table import Finding, Table
 from bayesglm.errors import DuplicateColumnError, OptionError, unknown
 from bayesglm.mixtures.ascent import Problem
 from bayesglm.mixtures.batches import batches_of, piece_rows, survey
 from bayesglm.mixtures.columns import MISSING, Part, columns_of, components_of, exposure_of, parts_of, read_rows
 from bayesglm.mixtures.expectation import Rows
+from bayesglm.mixtures.findings import findings_of
 from bayesglm.mixtures.fit import MixtureFit
 from bayesglm.mixtures.identity import first_identity
 from bayesglm.mixtures.learning import SAMPLE, Source, learn, source_of, tables_of
@@ -133,6 +134,11 @@ class Mixture:
         described = "; ".join(f"{', '.join(part.layout.names)}: {part.component.label}" for part in self.parts)
         return (f"Mixture of {self.source.rows} rows, at most {self.max_components} components, "
                 f"{self.prior.name} weights\n  {described}")
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What of the table makes the mixture less telling than it could be, with advice."""
+        return findings_of(self.parts, self.table, self.max_components)
 
     def pymc(self, components: int | None = None) -> pm.Model:
         """Return the mixture with its labels summed out as a new ``pm.Model`` over the numbers that components see.

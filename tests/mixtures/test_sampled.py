@@ -94,7 +94,8 @@ def test_the_joint_density_of_mixed_columns_is_scipys():
                       component={"latency_ms": "diagonal_gaussian", "restarts": "poisson"})
     rng, count = np.random.default_rng(1), 3
     values = {"stick": rng.uniform(0.2, 0.8, 3), "part0_precision": rng.uniform(1, 3, (3, 1)),
-              "part0_mean": rng.normal(size=(3, 1)), "part1_rate": rng.uniform(1, 9, (3, 1)), "part2_probability": rng.dirichlet(np.ones(3), 3)}
+              "part0_mean": rng.normal(size=(3, 1)), "part1_rate": rng.uniform(1, 9, (3, 1)),
+              "part2_probability": rng.dirichlet(np.ones(3), 3)}
     gauss, poisson, zone = (block.prior for block in mixture._priors().blocks)
     weight, total = weights_and_prior("dirichlet_process", values, 1.0, 3, count)
     numbers = [part.numbers(mixture.table) for part in mixture.parts]

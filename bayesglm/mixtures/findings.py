@@ -1,0 +1,66 @@
+"""Findings: what of a table makes its mixture less telling than it could be, with advice; nothing is refused for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bayesglm.data.table import Finding, Table
+from bayesglm.mixtures.columns import Part
+
+_MANY = 50
+_REPEATED = 0.5
+
+
+def findings_of(parts: Sequence[Part], table: Table, limit: int) -> tuple[Finding, ...]:
+    """Return what was found in a table that a mixture is to describe.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+        What describes the columns.
+    table : Table
+        The rows.
+    limit : int
+        Most components.
+    """
+    return (*table.findings, *_many_columns(parts), *_few_rows(parts, table, limit), *_repeated_rows(parts, table))
+
+
+def _many_columns(parts: Sequence[Part]) -> list[Finding]:
+    joint = [part for part in parts if part.component.scaled and len(part.layout.names) > _MANY]
+    return [Finding("many_columns", part.layout.names[0], (), len(part.layout.names),
+                    f"{len(part.layout.names)} columns are described together: distances hardly differ in so many. "
+                    "Project them on fewer scores first (bayesglm.mixtures.projection).") for part in joint]
+
+
+def _few_rows(parts: Sequence[Part], table: Table, limit: int) -> list[Finding]:
+    needed = sum(part.component.parameters(len(part.layout.names), len(part.layout.levels), 1) for part in parts)
+    name = parts[0].layout.names[0]
+    if table.rows < needed:
+        return [Finding("few_rows", name, (), table.rows,
+                        f"{table.rows} rows for {needed} parameters of one component: its covariance is the prior's in part. "
+                        "Give fewer columns, or component='diagonal_gaussian'.")]
+    if table.rows < limit:
+        return [Finding("fewer_rows_than_components", name, (), table.rows,
+                        f"{table.rows} rows and up to {limit} components: at most {table.rows} are tried.")]
+    return []
+
+
+def _repeated_rows(parts: Sequence[Part], table: Table) -> list[Finding]:
+    """Point out rows that occur again and again: the width of a component of equal rows is the prior's."""
+    scaled = [name for part in parts if part.component.scaled for name in part.layout.names]
+    if not scaled:
+        return []
+    order = np.lexsort([table[name].values for name in scaled])
+    same = np.ones(max(len(order) - 1, 0), np.bool_)
+    for name in scaled:
+        values = table[name].values[order]
+        same &= values[1:] == values[:-1]
+    count = int(same.sum())
+    if count < _REPEATED * table.rows:
+        return []
+    return [Finding("repeated_rows", scaled[0], tuple(order[1:][same][:20].tolist()), count,
+                    f"{count} of {table.rows} rows repeat another in every numeric column: equal rows are a component as narrow as "
+                    "the prior lets it be. Drop copies, describe counts as counts and codes as categories.")]
