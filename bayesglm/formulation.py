@@ -19,6 +19,7 @@ from bayesglm.errors import ColumnNameError, ColumnTypeError, OptionError, Prior
 from bayesglm.families import named
 from bayesglm.families.family import Family, Parameter, Role
 from bayesglm.formula import Formula, parse
+from bayesglm.latent.cells import count_cells
 from bayesglm.model import block_dims
 from bayesglm.priors import Prior
 from bayesglm.registry import discover
@@ -76,8 +77,9 @@ def formulate(words: Words, data: Any) -> tuple[Problem, Schema, Audit]:
     priors = choose_priors(family, predictors, observations, patterns, words.priors, median)
     specification = Specification(family, roles, predictors, priors, median, observations.levels)
     _check_names(specification)
-    audit = audit_of(table, schema, observations, roles).with_patterns(patterns.table.rows)
-    return Problem(specification, observations, patterns), schema, audit
+    problem = Problem(specification, observations, patterns)
+    audit = audit_of(table, schema, observations, roles).with_patterns(patterns.table.rows).with_cells(count_cells(problem))
+    return problem, schema, audit
 
 
 def find_family(family: object) -> Family:

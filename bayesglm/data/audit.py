@@ -63,6 +63,8 @@ class Audit:
         First and last time, in ISO 8601.
     patterns : int, optional
         Distinct covariate patterns, once they are known.
+    cells : int, optional
+        Units that the likelihood runs over after exact reduction, once they are known.
 
     Examples
     --------
@@ -83,10 +85,15 @@ class Audit:
     findings: tuple[Finding, ...] = ()
     time_range: tuple[str, str] | None = None
     patterns: int | None = None
+    cells: int | None = None
 
     def with_patterns(self, patterns: int) -> Audit:
         """Return the audit with the number of distinct covariate patterns."""
         return replace(self, patterns=patterns)
+
+    def with_cells(self, cells: int) -> Audit:
+        """Return the audit with the number of cells that the rows of the likelihood became."""
+        return replace(self, cells=cells)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the audit as plain values that JSON can hold."""
@@ -108,6 +115,8 @@ class Audit:
         yield f"{self.rows:,} rows read, {self.likelihood_rows:,} in the likelihood{stand}"
         if self.patterns is not None:
             yield f"distinct covariate patterns: {self.patterns:,}"
+        if self.cells is not None:
+            yield f"{self.represented:,} rows, {self.cells:,} cells"
         if self.time_range is not None:
             yield f"time: {self.time_range[0]} to {self.time_range[1]}"
         named = {"exposure 0, predicted as 0": self.zero_exposure, "trials 0, predicted as 0": self.zero_trials,

@@ -4,8 +4,13 @@ To add a family:
 
 1. Write one file in ``bayesglm/families/`` that ends in ``MEMBER = Family(...)``: its parameters (the predicted mean
    first), the support of its response, the PyMC likelihood, mean, variance, draws and source.
-2. Run ``pytest tests/families``: the laws run over every member, so they run over yours.
-3. Use it by name, ``family="your_name"``. A record that lives in your own code works too: ``family=YOUR_FAMILY``.
+2. Say what makes it fast, where it is so: ``reduction``, the sufficient statistics of rows with the same covariates, with a log
+   density of a cell made of the pieces of the likelihood; ``log_concave``, the links under which the log density is concave; and
+   ``information``, the expected information where it has a closed form. Derivatives are never written: they come from these
+   pieces by automatic differentiation. A family without all three works, and costs what its distinct rows cost.
+3. Add it to ``CASES`` of ``tests/latent/cases.py`` and run ``pytest tests/families tests/latent``: the laws run over every member,
+   so they run over yours.
+4. Use it by name, ``family="your_name"``. A record that lives in your own code works too: ``family=YOUR_FAMILY``.
 
 Nobody asks which family it is. If the package needs to know something of a family, it becomes a field here.
 """

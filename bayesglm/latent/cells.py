@@ -139,6 +139,32 @@ def cells_of(problem: Problem, kind: Kind | None = None) -> Cells:
     """
     kind = kind_of(problem.specification) if kind is None else kind
     reduction = reduction_as(problem.specification.family, kind)
+    rows, index = _rows(problem, reduction)
+    statistics = dict(reduction.statistics(rows))
+    kept = {"exposure": rows.exposure, "trials": rows.trials}
+    sizes = {name: statistics.pop(name, None if values is None or name not in reduction.keeps else values[rows.first])
+             for name, values in kept.items()}
+    base = (np.zeros(0), np.zeros(0)) if reduction.base is None else _histogram(rows.response, rows.frequency)
+    return Cells(
+        index[rows.first].astype(np.int64), sizes["exposure"], sizes["trials"], statistics, *base, reduction.number(rows),
+        rows.total(), int(rows.frequency.sum()), problem.patterns.table.rows, kind,
+    )
+
+
+def count_cells(problem: Problem) -> int:
+    """Return how many cells the rows of a problem become.
+
+    Parameters
+    ----------
+    problem : Problem
+        Specification and data.
+    """
+    reduction = reduction_as(problem.specification.family, kind_of(problem.specification))
+    return len(_rows(problem, reduction)[0].first)
+
+
+def _rows(problem: Problem, reduction: Reduction) -> tuple[Rows, NDArray[np.intp]]:
+    """Return the rows that add to the likelihood with their cells, and the pattern of each."""
     data = problem.observations
     informative = data.informative
     kept = slice(None) if informative.all() else np.flatnonzero(informative)
@@ -147,25 +173,13 @@ def cells_of(problem: Problem, kind: Kind | None = None) -> Cells:
     columns: dict[str, Array | None] = {"exposure": exposure, "trials": trials, "response": response}
     keys = [columns[name] for name in reduction.keeps]
     first, cell = _cells([each for each in keys if each is not None], index, problem.patterns.table.rows)
-    rows = Rows(response, frequency, exposure, trials, cell, first)
-    statistics = dict(reduction.statistics(rows))
-    own_columns = {name: statistics.pop(name, _of_cells(columns[name], first, name in reduction.keeps))
-                   for name in ("exposure", "trials")}
-    base_response, base_count = (np.zeros(0), np.zeros(0)) if reduction.base is None else _histogram(response, frequency)
-    return Cells(
-        index[first].astype(np.int64), own_columns["exposure"], own_columns["trials"], statistics, base_response, base_count,
-        reduction.number(rows), rows.total(), int(frequency.sum()), problem.patterns.table.rows, kind,
-    )
+    return Rows(response, frequency, exposure, trials, cell, first), index
 
 
 def _histogram(response: Array, frequency: Array) -> tuple[Array, Array]:
     """Return the distinct responses and how often each occurs."""
     distinct_responses, index = np.unique(response, return_inverse=True)
     return distinct_responses, np.bincount(index, frequency).astype(np.float64)
-
-
-def _of_cells(column: Array | None, first: NDArray[np.intp], kept: bool) -> Array | None:  # noqa: FBT001
-    return column[first] if kept and column is not None else None
 
 
 def _cells(keys: list[Array], index: NDArray[np.intp], patterns: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -14,7 +14,8 @@ from pytensor.compile.mode import Mode
 
 import bayesglm as bg
 from bayesglm.families import named
-from bayesglm.latent.likelihood import CellLikelihood, compile_likelihood, graph_of
+from bayesglm.latent.graph import graph_of
+from bayesglm.latent.likelihood import CellLikelihood, compile_likelihood
 
 ROWS = 60
 PYTHON = Mode(linker="py", optimizer="fast_compile")  # nothing to compile

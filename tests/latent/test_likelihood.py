@@ -11,7 +11,8 @@ import pytest
 
 from bayesglm.families.family import Family
 from bayesglm.latent.cells import cells_of
-from bayesglm.latent.likelihood import compiled, graph_of, likelihood_on, redrawn
+from bayesglm.latent.graph import compiled, graph_of
+from bayesglm.latent.likelihood import likelihood_on, redrawn
 from bayesglm.model import build
 from bayesglm.registry import discover
 from tests.latent.cases import CASES, PYTHON, interpreted, likelihood_of, model_of, point

@@ -41,6 +41,8 @@ def _rows(audit: Audit, roles: Roles) -> Iterator[tuple[str, str]]:
         yield "rows with weight 0", f"{audit.zero_weight.count:,}, left out"
     if audit.patterns is not None:
         yield "distinct covariate patterns", f"{audit.patterns:,}"
+    if audit.cells is not None:
+        yield "cells, sums over rows that the likelihood needs", f"{audit.cells:,}"
     if audit.time_range is not None:
         yield "time", " to ".join(moment(each) for each in audit.time_range)
     for name, count in audit.imputed.items():
