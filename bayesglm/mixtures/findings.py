@@ -62,5 +62,5 @@ def _repeated_rows(parts: Sequence[Part], table: Table) -> list[Finding]:
     if count < _REPEATED * table.rows:
         return []
     return [Finding("repeated_rows", scaled[0], tuple(order[1:][same][:20].tolist()), count,
-                    f"{count} of {table.rows} rows repeat another in every numeric column: equal rows are a component as narrow as "
-                    "the prior lets it be. Drop copies, describe counts as counts and codes as categories.")]
+                    f"{count} of {table.rows} rows repeat another in every numeric column: equal rows are a component as narrow "
+                    "as the prior lets it be. Drop copies, describe counts as counts and codes as categories.")]

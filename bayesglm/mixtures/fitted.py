@@ -161,7 +161,8 @@ class FittedMixture:
         """
         rng, size = np.random.default_rng(check_seed(seed)), _checked_size(size)
         if self.sampled is not None:
-            return self.sampled.tree.assign_coords(component=list(self.ids))
+            tree: xr.DataTree = self.sampled.tree.assign_coords(component=list(self.ids))
+            return tree
         dims = ("chain", "draw", "component")
         coords: dict[str, Any] = {"chain": [0], "draw": np.arange(size), "component": list(self.ids)}
         held: dict[str, Any] = {"weight": (dims, self.prior.draw(self.posterior.weights, size, rng)[None])}

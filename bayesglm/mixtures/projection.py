@@ -2,8 +2,8 @@
 
     z = (x - center) / scale,    scores = z V    (whitened: scores / sd of each score)
 
-V holds the leading eigenvectors of the correlation matrix of the rows it was learnt from; the largest entry of each is positive, so
-that learning again from like rows gives like scores. Whitening removes what the sizes of the scores say.
+V holds the leading eigenvectors of the correlation matrix of the rows it was learnt from; the largest entry of each is positive,
+so that learning again from like rows gives like scores. Whitening removes what the sizes of the scores say.
 Source: Jolliffe (2002), Principal Component Analysis, chapters 2 and 3.
 """
 
@@ -194,7 +194,7 @@ class ProjectedFit:
         return self.fit.responsibilities(self.projection.scores(data))
 
     def score(self, data: Any) -> Array:
-        """Return the log predictive density of each row in original units; see `Projection.log_jacobian` for when there is one."""
+        """Return the log predictive density of each row in original units, where `Projection.log_jacobian` has one."""
         return np.asarray(self.fit.score(self.projection.scores(data)) + self.projection.log_jacobian)
 
     def tail_probability(self, data: Any, *, seed: int = 1, size: int = 20_000) -> Array:

@@ -197,7 +197,7 @@ def _advi(matched: Matched, start: Array, dims: Mapping[str, tuple[str, ...]], s
 
 
 def _moved(tree: xr.DataTree) -> float:
-    order = tree["posterior"]["component_order"].values
+    order = tree["posterior"].to_dataset()["component_order"].to_numpy()
     return float((order != np.arange(order.shape[-1])).any(axis=-1).mean())
 
 

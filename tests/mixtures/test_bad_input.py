@@ -40,8 +40,9 @@ ODD = {
 
 
 SOME = [("gaussian", name, "marginalise") for name in ODD] + [
-    ("tied_gaussian", "outlier", "refuse"), ("tied_gaussian", "collinear", "marginalise"), ("diagonal_gaussian", "scales", "refuse"),
-    ("spherical_gaussian", "duplicates", "refuse"), ("spherical_gaussian", "scales", "refuse"), ("student_t", "outlier", "refuse"),
+    ("tied_gaussian", "outlier", "refuse"), ("tied_gaussian", "collinear", "marginalise"),
+    ("diagonal_gaussian", "scales", "refuse"), ("spherical_gaussian", "duplicates", "refuse"),
+    ("spherical_gaussian", "scales", "refuse"), ("student_t", "outlier", "refuse"),
     ("student_t", "two rows", "refuse"), ("student_t", "collinear", "refuse")]
 
 

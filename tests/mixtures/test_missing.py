@@ -54,7 +54,8 @@ def test_the_density_is_the_analytic_marginal():
     """Log density of rows with gaps against SciPy's marginal Student-t, in original units and after the log transform."""
     table, _ = separated(2, 3, 200, 1)
     table["x0"] = np.exp(table["x0"] / 5)
-    fit = Mixture(list(table), with_gaps(table, 0.1, 1), transform={"x0": "log"}, missing="marginalise", max_components=5).fit(seed=1)
+    fit = Mixture(list(table), with_gaps(table, 0.1, 1), transform={"x0": "log"}, max_components=5,
+                  missing="marginalise").fit(seed=1)
     part, params = fit.parts[0], fit.posterior.params[0]
     rows = with_gaps({name: values[:50] for name, values in table.items()}, 0.5, 2)
     raw = np.column_stack([np.log(rows["x0"]), rows["x1"], rows["x2"]])
@@ -74,7 +75,8 @@ def test_the_density_is_the_analytic_marginal():
 
 def test_without_gaps_it_is_the_same_fit():
     table, _ = separated(2, 2, 200, 1)
-    plain, open_ = (Mixture(["x0", "x1"], table, missing=missing, max_components=5).fit(seed=1) for missing in ("refuse", "marginalise"))
+    plain, open_ = (Mixture(["x0", "x1"], table, missing=missing, max_components=5).fit(seed=1)
+                    for missing in ("refuse", "marginalise"))
     assert open_.bound == pytest.approx(plain.bound, rel=1e-6)
     assert np.allclose(open_.responsibilities(table), plain.responsibilities(table), atol=1e-4)
 
@@ -82,7 +84,8 @@ def test_without_gaps_it_is_the_same_fit():
 @pytest.mark.parametrize("component", ["gaussian", "diagonal_gaussian"])
 def test_components_are_found_through_gaps(component):
     table, labels = separated(3, 3, 400, 3)
-    fit = Mixture(list(table), with_gaps(table, 0.15, 1), component=component, missing="marginalise", max_components=5).fit(seed=1)
+    fit = Mixture(list(table), with_gaps(table, 0.15, 1), component=component, max_components=5,
+                  missing="marginalise").fit(seed=1)
     kept = fit.responsibilities(table).argmax(axis=1)
     whole = Mixture(list(table), table, component=component, max_components=5).fit(seed=1)
     agreed = sum((labels[kept == k] == stats.mode(labels[kept == k]).mode).sum() for k in np.unique(kept))

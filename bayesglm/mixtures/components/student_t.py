@@ -219,7 +219,7 @@ def _describe(params: Params, layout: Layout) -> Mapping[str, Array]:
     share, size = params["share"], params["mean"].shape[2]
     mean = (share[..., None] * params["mean"]).sum(axis=1)
     at = np.diagonal(params["psi"], axis1=2, axis2=3) / (params["nu"] - size - 1)[..., None]
-    reach = stats.t.ppf(stats.norm.cdf(1), DEGREES[quantile(share, 0.5)])[:, None]
+    reach = np.asarray(stats.t.ppf(stats.norm.cdf(1), DEGREES[quantile(share, 0.5)]))[:, None]
     scale = reach * np.sqrt((share[..., None] * at).sum(axis=1)) * layout.scale
     center = layout.center + layout.scale * mean
     low, high = (np.where(layout.log, np.exp(np.where(layout.log, end, 0.0)), end) for end in (center - scale, center + scale))
