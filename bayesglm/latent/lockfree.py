@@ -14,6 +14,8 @@ from pytensor.link.numba.cache import CACHED_SRC_FUNCTIONS
 from pytensor.link.numba.dispatch.basic import numba_njit
 from pytensor.link.numba.linker import NumbaLinker
 
+from bayesglm.latent.elementary import write_out
+
 
 class LockFreeLinker(NumbaLinker):  # type: ignore[misc]  # PyTensor gives no types
     """PyTensor's numba linker, whose function runs without Python's lock."""
@@ -27,9 +29,11 @@ class LockFreeLinker(NumbaLinker):  # type: ignore[misc]  # PyTensor gives no ty
 
 
 # Left out are rewrites that would give each of several terms an exponential of its own where they share one.
-LOCK_FREE = Mode(LockFreeLinker(), RewriteDatabaseQuery(
+_PLAIN = Mode(LockFreeLinker(), RewriteDatabaseQuery(
     include=["fast_run", "numba"], exclude=[
         "local_log1p_plusminus_exp", "local_reciprocal_1_plus_exp", "local_exp_over_1_plus_exp", "local_sigm_times_exp",
         "local_greedy_distributor",
     ],
 ))
+# Elementary functions are written out just before loops are fused.
+LOCK_FREE = _PLAIN.register((write_out, 48.9))
