@@ -22,6 +22,7 @@ MANY = 3.0
 MOST = 0.7
 _EXPLAINED = 40
 _ROWS = 20_000
+_SIMULATED = 5000
 
 
 def _run(held: Examined, seed: int) -> CheckResult:
@@ -31,7 +32,7 @@ def _run(held: Examined, seed: int) -> CheckResult:
     if table.rows > _ROWS:  # a stretch, not a sample: neighbours matter
         table = table.take(np.arange(table.rows - _ROWS, table.rows))
     data = frame_of(fit, table)
-    flagged = fit.tail_probability(data, seed=seed) <= RATE
+    flagged = fit.tail_probability(data, seed=seed, size=_SIMULATED) <= RATE
     count, rows = int(flagged.sum()), len(flagged)
     p = float(stats.binom.sf(count - 1, rows, RATE))
     storm = p < ALARM and count > MANY * RATE * rows

@@ -14,13 +14,14 @@ from bayesglm.report.section import Content, Paragraph, Section, TableBlock
 
 MOST = 8
 REASONS = 2
+SIMULATED = 10_000
 
 
 def _content(material: Material) -> Sequence[Content]:
     if material.table is None:
         return []
     fit, data = material.fit, material.whole
-    tails = fit.tail_probability(data, seed=material.seed)
+    tails = fit.tail_probability(data, seed=material.seed, size=SIMULATED)
     rows = np.lexsort((fit.score(data), tails))[:MOST]
     told = explain(fit, data.iloc[rows])
     frame = pd.DataFrame({"row": rows, "tail probability": tails[rows],
