@@ -89,7 +89,12 @@ class Column:
             return np.asarray(np.array((*self.levels, None), dtype=object)[self.values])  # a missing value has the code -1
         if self.kind == "boolean":
             gone = np.isnan(self.values)
-            return np.where(gone, None, self.values.astype(bool)) if gone.any() else self.values.astype(bool)
+            held = self.values.astype(bool)
+            if not gone.any():
+                return held
+            found = held.astype(object)
+            found[gone] = None
+            return found
         if self.integer and np.all(self.values == np.floor(self.values)):  # a filled median may be no integer
             return self.values.astype(np.int64)
         return self.values

@@ -161,8 +161,10 @@ class FittedMixture:
         """
         rng, size = np.random.default_rng(check_seed(seed)), _checked_size(size)
         if self.sampled is not None:
-            tree: xr.DataTree = self.sampled.tree.assign_coords(component=list(self.ids))
-            return tree
+            tree = self.sampled.tree
+            return xr.DataTree.from_dict({
+                name: tree[name].to_dataset().assign_coords(component=list(self.ids)) if name == "posterior" else tree[name].to_dataset()
+                for name in tree.children})
         dims = ("chain", "draw", "component")
         coords: dict[str, Any] = {"chain": [0], "draw": np.arange(size), "component": list(self.ids)}
         held: dict[str, Any] = {"weight": (dims, self.prior.draw(self.posterior.weights, size, rng)[None])}

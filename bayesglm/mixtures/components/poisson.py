@@ -55,7 +55,7 @@ def base_counts(data: Array) -> Array:
     return np.asarray((counts * np.log(np.where(exposure > 0, exposure, 1.0)) - gammaln(counts + 1)).sum(axis=1))
 
 
-def with_exposure(counts: Array, exposure: Array) -> Array:
+def with_exposure(counts: NDArray[Any], exposure: Array) -> Array:
     """Return data of counts and their exposures."""
     return np.hstack([counts.astype(np.float64), np.broadcast_to(exposure, counts.shape)])
 
