@@ -161,10 +161,9 @@ class FittedMixture:
         """
         rng, size = np.random.default_rng(check_seed(seed)), _checked_size(size)
         if self.sampled is not None:
-            tree = self.sampled.tree
-            return xr.DataTree.from_dict({
-                name: tree[name].to_dataset().assign_coords(component=list(self.ids)) if name == "posterior" else tree[name].to_dataset()
-                for name in tree.children})
+            groups = {name: group.to_dataset() for name, group in self.sampled.tree.children.items()}
+            named = groups["posterior"].assign_coords(component=list(self.ids))
+            return xr.DataTree.from_dict({**groups, "posterior": named})
         dims = ("chain", "draw", "component")
         coords: dict[str, Any] = {"chain": [0], "draw": np.arange(size), "component": list(self.ids)}
         held: dict[str, Any] = {"weight": (dims, self.prior.draw(self.posterior.weights, size, rng)[None])}
