@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder
 from typing import Any
@@ -102,9 +103,9 @@ class Chains:
         self.queue = Queue(len(starts), cores or _cores())
         self.faults: list[BaseException] = []
         self.dropped = [0]
-        self.density = density.fresh() if isinstance(density, Native) else density
-        start_sampler = (partial(_native_sampler, self.density) if isinstance(self.density, Native)
-                         else partial(_python_sampler, self.density))
+        self.density = density if callable(density) else density.fresh()
+        start_sampler = (partial(_python_sampler, self.density) if callable(self.density)
+                         else partial(_native_sampler, self.density))
         pairs = zip(starts, settings, strict=True)
         self.samplers = [start_sampler(self, chain, np.array(start), each, _lib) for chain, (start, each) in enumerate(pairs)]
 
@@ -151,12 +152,13 @@ class Chains:
     def stop(self) -> None:
         """End all chains."""
         self.queue.stopped.set()
-        if isinstance(self.density, Native):
+        if not callable(self.density):
             self.density.stop()
         with self.queue.condition:
             self.queue.condition.notify_all()
         for sampler in self.samplers:
-            sampler.abort()
+            with suppress(RuntimeError):  # of a chain that failed: `wait` has told it, or nothing more is wanted of it
+                sampler.abort()
 
     def _table(self, chain: int, rows: int) -> Any:
         """Return the statistics of a chain; a draw is handed over just before the sampler writes them."""
