@@ -464,7 +464,7 @@ def test_another_family_is_refused(path):
 # Metadata -------------------------------------------------------------------------------------------------------------------
 
 REQUIRED = {"format", "format_version", "version", "content", "members", "data_fingerprint", "time_range", "seed", "versions",
-            "metrics", "engine", "settings", "seconds", "created", "schema", "audit", "specification", "notes", "complete"}
+            "metrics", "engine", "settings", "seconds", "created", "schema", "audit", "specification", "notes", "complete", "modes"}
 
 
 def test_the_manifest_says_how_the_fit_was_made(path):
@@ -483,8 +483,8 @@ def test_the_manifest_says_how_the_fit_was_made(path):
     assert line["source"] == "default"
 
 
-MOVED = Moved(0.2, "beta[0]", 0.1, "sd")
-VERDICT = Verdict(False, ("k-hat",), "weights", 1_000, 300.0, float("inf"), 0.67, 0.5, MOVED, Drift(1.0, "beta[0]", 3.0, 0.9, 400))
+VERDICT = Verdict(False, ("k-hat",), "weights", 1_000, 300.0, float("inf"), 0.67, 0.5, Moved(0.2, "beta[0]", 0.1, "sd"),
+                  Drift(1.0, "beta[0]", 3.0, 0.9, 400))
 
 
 @pytest.mark.parametrize("verdict", [VERDICT, replace(VERDICT, reliable=True, reasons=(), moved=None, drift=None)])
@@ -515,7 +515,8 @@ def one_bit(fitted):
 
 @pytest.mark.parametrize("change", [
     one_bit, lambda f: replace(f, seed=1), lambda f: replace(f, created="2026-03-04T05:06:08+00:00"),
-    lambda f: replace(f, notes=()), lambda f: replace(f, verdict=VERDICT), lambda f: replace(f, complete=False), lambda f: replace(f, versions={}),
+    lambda f: replace(f, notes=()), lambda f: replace(f, modes=2), lambda f: replace(f, verdict=VERDICT), lambda f: replace(f, complete=False),
+    lambda f: replace(f, versions={}),
     lambda f: replace(f, audit=replace(f.audit, fingerprint="00" * 32)),
     lambda f: replace(f, specification=replace(f.specification, exposure_median=1.0)),
 ])

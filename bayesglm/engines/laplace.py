@@ -1,11 +1,10 @@
 """Nested Laplace: normal draws around the mode, weighted by the exact posterior, with a verdict.
 
 1. The optimum of the Laplace marginal of the hyperparameters, and the transport of the field there.
-2. Hyperparameters from a heavy-tailed distribution around it, the field given them from the transport, one normal draw each.
-3. Weights by the exact posterior, over hyperparameters and field at once.
-4. Where these are too uneven and levels are independent given everything else, the levels are integrated one by one and the
-   weights are over what is left (`bayesglm.latent.levels`).
-5. Where weights cannot tell, draws of the approximation are moved by the exact posterior, and have to stay.
+2. Hyperparameters and coefficients from a t distribution around it, levels from a normal one, in transported coordinates.
+3. Weights by the exact posterior, over all of them at once. Where they show that the posterior is elsewhere or has another
+   spread, the draws are taken again from there, and the new weights are what counts.
+4. Where weights cannot tell, draws of the approximation have to stay when transitions of the exact posterior act on them.
 """
 
 from __future__ import annotations
@@ -15,24 +14,25 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from bayesglm.engines.approximation import Drawn, against, compiled, reported, tree
 from bayesglm.engines.engine import Engine, Run
 from bayesglm.engines.evaluations import evaluate
+from bayesglm.engines.mirror import Mirror, mirror
 from bayesglm.engines.moves import DRAWS, drift
-from bayesglm.engines.native import Native, native
+from bayesglm.engines.native import Native
+from bayesglm.engines.proposal import Proposal, adapted, first_proposal, theta_shape
 from bayesglm.engines.structured import Prepared, prepare
-from bayesglm.engines.verdict import FEWEST_EFFECTIVE, Drift, Verdict, Weights, conclusive, judge, moved, resample, smooth
-from bayesglm.latent.density import packed
+from bayesglm.engines.verdict import FEWEST_EFFECTIVE, Moved, Weights, conclusive, judge, moved, resample, smooth
 from bayesglm.latent.layout import reason_against
-from bayesglm.latent.proposal import LOG_TWO_PI, Proposal, proposal_of, shape
-from bayesglm.latent.variables import dims_of, parameters
 from bayesglm.specification import Problem
 
 Array = NDArray[np.float64]
 BLOCK = 1_000
 MOST_NUMBERS = 4_000_000  # of all proposals together, unless a block has more
+ROUNDS = 3
+FEWEST_TO_LEARN_FROM = 50.0  # effective draws
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ class Laplace(Engine):
     draws, chains : int
         Draws come as so many chains of so many draws each, as tools expect them; all are independent of each other.
     proposals : int
-        Most draws of the approximation that are weighted. Blocks of 1,000 are taken until there are as many effective draws as
-        are returned.
+        Most draws of the approximation that are weighted in a round. Blocks of 1,000 are taken until there are as many effective
+        draws as are returned.
     cores : int, optional
         Threads; by default as many as there are cores.
 
@@ -71,15 +71,18 @@ class Laplace(Engine):
         return reason_against(problem) or _not_normal(problem)
 
     def run(self, problem: Problem, *, seed: int, progress: bool) -> Run:
-        """Draw from the posterior; see `Engine.run`."""
+        """Draw from the approximation; see `Engine.run`."""
         del progress
         prepared = prepare(problem, seed=seed)
         begin = time.perf_counter()
-        found = joint(prepared, seed=seed, wanted=self.draws * self.chains, most=self.proposals, cores=self.cores)
+        density = compiled(prepared)
+        bound = time.perf_counter()
+        drawn = joint(prepared, density, wanted=self.draws * self.chains, most=self.proposals, seed=seed, cores=self.cores)
         sampled = time.perf_counter()
-        tree = _tree(prepared, found, (self.chains, self.draws), np.random.default_rng([seed, 1]))
-        seconds = {**prepared.seconds, "sample": sampled - begin, "expand": time.perf_counter() - sampled}
-        return Run(tree, seconds, notes=prepared.notes, verdict=found.verdict)
+        draws = tree(prepared, drawn, chains=self.chains)
+        seconds = {**prepared.seconds, "compile": prepared.seconds["compile"] + bound - begin, "sample": sampled - bound,
+                   "expand": time.perf_counter() - sampled}
+        return Run(draws, seconds, notes=prepared.notes, verdict=drawn.verdict, modes=prepared.modes)
 
 
 def _not_normal(problem: Problem) -> str:
@@ -93,116 +96,73 @@ def _not_normal(problem: Problem) -> str:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Weighted:
-    """Draws of the approximation with their weights, and what to think of them.
+class Round:
+    """Draws of a proposal with what weights say of them.
 
     Attributes
     ----------
+    proposal : Proposal
+        What they came from.
     q : array, shape (draw, size)
         Transported coordinates.
-    weight : array, shape (draw,)
-        With sum 1.
-    log_density : array, shape (draw,)
-        Log density of the posterior in q.
-    verdict : Verdict
-        Whether the weighted draws may be read.
+    log_density, log_ratio : array, shape (draw,)
+        Log density of the posterior there, and of posterior over proposal, images included.
+    weights : Weights
+        Of the posterior.
+    plain : Weights
+        Of the approximation: the field as it was proposed, hyperparameters as the weights show them.
     """
 
+    proposal: Proposal
     q: Array
-    weight: Array
     log_density: Array
-    verdict: Verdict
+    log_ratio: Array
+    weights: Weights
+    plain: Weights
+
+    def moved(self, prepared: Prepared) -> Moved:
+        """Return how far the correction moves what users read."""
+        return moved(reported(prepared, self.q), self.plain.weight, self.weights.weight)
 
 
-def joint(prepared: Prepared, *, seed: int, wanted: int, most: int, cores: int | None) -> Weighted:
-    """Return draws weighted over hyperparameters and field at once; where these weights cannot tell, the move test decides."""
-    transported = prepared.transported
-    density, proposal = native(packed, transported.arrays), proposal_of(transported)
-    drawn = _propose(prepared, density, proposal, seed=seed, wanted=wanted, most=most, cores=cores)
-    weights = smooth(drawn.log_ratio)
-    # The approximation itself: the field as the transport gives it, hyperparameters as the weights have shown them.
-    plain = smooth(shape(drawn.tau, drawn.log_target) - drawn.log_proposal)
-    found = None if conclusive(weights) else _drift(prepared, density, drawn.q, plain, seed=seed, cores=cores)
-    shift = moved(_reported(prepared, drawn.q), plain.weight, weights.weight)
-    verdict = judge(weights, shift, correction="" if found else "weights over all parameters", drift=found,
-                    against=_against(prepared))
-    return Weighted(drawn.q, (plain if found else weights).weight, drawn.log_density, verdict)
-
-
-def _against(prepared: Prepared) -> tuple[str, ...]:
-    """Return what no weight can show."""
-    found = [] if prepared.definite else ["the curvature of the posterior is not positive definite at the mode"]
-    if prepared.modes > 1:
-        found.append(f"{prepared.modes} different modes were found, and the draws are around one")
-    return tuple(found)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Drawn:
-    """Proposals: coordinates, with log densities of the posterior, of the proposal of tau, and of the normal rest."""
-
-    q: Array
-    tau: Array
-    log_density: Array
-    log_proposal: Array
-
-    @property
-    def log_target(self) -> Array:
-        """Log density of tau and a field, divided by the normal density of the field's coordinates."""
-        rest = self.q[:, self.tau.shape[1]:]
-        return np.asarray(self.log_density + 0.5 * (rest**2).sum(axis=1) + 0.5 * rest.shape[1] * LOG_TWO_PI)
-
-    @property
-    def log_ratio(self) -> Array:
-        """Log importance ratio."""
-        return np.asarray(self.log_target - self.log_proposal)
-
-
-def _propose(
-    prepared: Prepared, density: Native, proposal: Proposal, *, seed: int, wanted: int, most: int, cores: int | None,
-) -> _Drawn:
-    """Return blocks of proposals, until there are as many effective draws as wanted or no hope of enough."""
-    theta, size = proposal.mirrors.shape[1], prepared.transported.size
-    most = min(most, max(BLOCK, MOST_NUMBERS // size))
-    parts: list[_Drawn] = []
-    for block in np.random.SeedSequence(seed).spawn(-(-most // BLOCK)):
-        rng = np.random.default_rng(block)
-        half = rng.standard_normal((BLOCK // 2, size))
-        q = np.concatenate([half, -half])
-        q[:, :theta] = tau = proposal.draw(rng, BLOCK // 2)
-        parts.append(_Drawn(q, tau, evaluate(density, q, cores), proposal.log_density(tau)))
-        effective = smooth(np.concatenate([each.log_ratio for each in parts])).effective
-        if effective >= wanted or effective * most < FEWEST_EFFECTIVE * BLOCK * len(parts):
+def joint(prepared: Prepared, density: Native, *, wanted: int, most: int, seed: int, cores: int | None) -> Drawn:
+    """Return draws weighted over everything at once; where weights cannot tell, the move test decides."""
+    same, proposal = mirror(prepared.transported), first_proposal(prepared.transported.posterior.field)
+    *rounds, test, last = np.random.SeedSequence([seed, 5]).spawn(ROUNDS + 2)
+    doubts = against(prepared)
+    for own in rounds:
+        found = weighted(prepared, density, same, proposal, wanted=wanted, most=most, seed=own, cores=cores)
+        verdict = judge(found.weights, found.moved(prepared), correction="weights over all parameters", against=doubts)
+        if verdict.reliable or doubts or found.weights.effective < FEWEST_TO_LEARN_FROM:
             break
-    columns = zip(*((each.q, each.tau, each.log_density, each.log_proposal) for each in parts), strict=True)
-    return _Drawn(*map(np.concatenate, columns))
+        proposal = adapted(found.proposal, found.q, found.weights)
+    weight = found.weights.weight
+    if not conclusive(found.weights):
+        chosen = resample(found.plain.weight, DRAWS, np.random.default_rng(test))
+        stay = drift(density, found.q[chosen], lambda flat: reported(prepared, flat), seed=seed, cores=cores)
+        verdict = judge(found.weights, found.moved(prepared), correction="", drift=stay, against=doubts)
+        weight = found.plain.weight
+    chosen = resample(weight, wanted, np.random.default_rng(last))
+    return Drawn(found.q[chosen], found.log_density[chosen], verdict)
 
 
-def _drift(prepared: Prepared, density: Native, q: Array, plain: Weights, *, seed: int, cores: int | None) -> Drift:
-    """Return what transitions of the posterior do to the approximation."""
-    chosen = resample(plain.weight, DRAWS, np.random.default_rng([seed, 2]))
-    return drift(density, q[chosen], lambda flat: _reported(prepared, flat), seed=seed, cores=cores)
-
-
-def _reported(prepared: Prepared, q: Array) -> dict[str, Array]:
-    """Return the variables that users read at coordinates q."""
-    found = prepared.expand(q)
-    return {name: found[name] for name in parameters(prepared.transported.posterior.field)}
-
-
-def _tree(prepared: Prepared, found: Weighted, shape: tuple[int, int], rng: np.random.Generator) -> xr.DataTree:
-    """Return draws of equal weight with dims and coordinates."""
-    chosen = resample(found.weight, shape[0] * shape[1], rng)
-    target = prepared.target(found.q[:1])
-    index = {"chain": np.arange(shape[0]), "draw": np.arange(shape[1])}
-    values = {name: each.reshape(*shape, *each.shape[1:]) for name, each in prepared.expand(found.q[chosen]).items()}
-    dims = {name: target.dims_of(name, each.ndim - 2) for name, each in values.items()}
-    used = {dim for each in dims.values() for dim in each}
-    _, coords = dims_of(prepared.transported.posterior.field)
-    posterior = xr.Dataset({name: (("chain", "draw", *dims[name]), each) for name, each in values.items()},
-                           {**index, **{dim: list(labels) for dim, labels in coords.items() if dim in used}})
-    stats = xr.Dataset({"lp": (("chain", "draw"), found.log_density[chosen].reshape(shape))}, index)
-    return xr.DataTree.from_dict({"posterior": posterior, "sample_stats": stats})
+def weighted(
+    prepared: Prepared, density: Native, same: Mirror, proposal: Proposal, *,
+    wanted: int, most: int, seed: np.random.SeedSequence, cores: int | None,
+) -> Round:
+    """Return blocks of draws with weights, until there are as many effective draws as wanted or no hope of enough."""
+    most = min(most, max(BLOCK, MOST_NUMBERS // prepared.transported.size))
+    blocks: list[tuple[Array, Array, Array]] = []
+    for own in seed.spawn(-(-most // BLOCK)):
+        q = same.nearest(proposal.log_density, proposal.draw(np.random.default_rng(own), BLOCK // 2))
+        log_density = evaluate(density, q, cores)
+        blocks.append((q, log_density, log_density - same.log_density(proposal.log_density, q)))
+        weights = smooth(np.concatenate([log_ratio for *_, log_ratio in blocks]))
+        if weights.effective >= wanted or weights.effective * most < FEWEST_EFFECTIVE * BLOCK * len(blocks):
+            break
+    q, log_density, log_ratio = map(np.concatenate, zip(*blocks, strict=True))
+    plain = smooth(theta_shape(proposal, q, log_density) + proposal.log_field(q) - (log_density - log_ratio))
+    return Round(proposal, q, log_density, log_ratio, weights, plain)
 
 
 MEMBER = Laplace()

@@ -51,6 +51,16 @@ class Mirror:
         turned = solve_triangular(self.reference.turn, (signs[:size] * t - self.reference.t).T, lower=True).T
         return np.concatenate([turned, signs[size:] * q[:, size:]], axis=1)
 
+    def nearest(self, log_density: Callable[[Array], Array], q: Array) -> Array:
+        """Return that image of each point, shape (draw, size), which has the highest density under an approximation."""
+        best, highest = q, log_density(q)
+        for signs in self.signs[1:]:
+            image = self.image(q, signs)
+            density = log_density(image)
+            best = np.where((density > highest)[:, None], image, best)
+            highest = np.maximum(highest, density)
+        return best
+
     def log_density(self, log_density: Callable[[Array], Array], q: Array) -> Array:
         """Return the log of q' for the log density of an approximation, at points of shape (draw, size)."""
         found = log_density(q)

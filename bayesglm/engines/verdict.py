@@ -154,7 +154,8 @@ class Verdict:
             found += [("mean moved by the correction, in sds", self.moved.mean_of, self.moved.mean, MOST_MEAN_MOVED),
                       ("sd changed by the correction, relative", self.moved.sd_of, self.moved.sd, MOST_SD_MOVED)]
         if self.drift is not None:
-            found += [("moved by exact transitions, in Monte Carlo errors", self.drift.score_of, self.drift.score, self.drift.limit),
+            found += [("moved by exact transitions, in Monte Carlo errors",
+                       self.drift.score_of, self.drift.score, self.drift.limit),
                       ("acceptance of these transitions", "", self.drift.acceptance, LEAST_ACCEPTANCE)]
         return found
 
@@ -229,7 +230,7 @@ def columns(variables: Mapping[str, Array]) -> tuple[list[str], Array]:
     parts: list[Array] = []
     for name, values in variables.items():
         flat = np.asarray(values, np.float64).reshape(len(values), -1)
-        varies = np.ptp(flat, axis=0) > 0
+        varies = np.ptp(flat, axis=0) > 1e-9 * np.abs(flat).max(axis=0, initial=0.0)
         places = np.stack(np.unravel_index(np.flatnonzero(varies), values.shape[1:] or (1,)), axis=1)
         labels += [f"{name}[{', '.join(map(str, place))}]" if values.ndim > 1 else name for place in places]
         parts.append(flat[:, varies])

@@ -1,0 +1,166 @@
+"""Proposal: what draws of nested Laplace come from, and how it learns from their weights.
+
+In transported coordinates the posterior is near a standard normal. The few coordinates that all others depend on, tau of the
+hyperparameters and y of intercepts, coefficients and curves, come from a t distribution, for their posterior may have long tails;
+the levels, z, are normal:
+
+    (tau, y) ~ t_df(m, C C')        z_j ~ Normal(m_j, s_j^2)
+
+At first m = 0, C = I, s = 1: normal around the mode. `adapted` takes means and covariances from weighted draws instead.
+
+Source: Cappe, Douc, Guillin, Marin and Robert (2008), Statistics and Computing 18, 447.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import combinations_with_replacement
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
+from scipy.special import gammaln
+
+from bayesglm.engines.verdict import Weights
+from bayesglm.latent.layout import Field
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+LOG_TWO_PI = float(np.log(2 * np.pi))
+_LEAST_FREEDOM = 7.0
+_FAR = 3.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Proposal:
+    """A distribution of transported coordinates.
+
+    Attributes
+    ----------
+    theta : int
+        Number of hyperparameters, which come first in q.
+    few, rest : int arrays
+        Coordinates of (tau, y), tau first, and of z.
+    mean : array, shape (few,)
+        Location m.
+    triangle : array, shape (few, few)
+        C, lower triangular.
+    rest_mean, rest_sd : array, shape (rest,)
+        Means and sds of z.
+    """
+
+    theta: int
+    few: Index
+    rest: Index
+    mean: Array
+    triangle: Array
+    rest_mean: Array
+    rest_sd: Array
+
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom: with more dimensions lighter tails, for their length varies less."""
+        return max(_LEAST_FREEDOM, float(len(self.few)))
+
+    def draw(self, rng: np.random.Generator, pairs: int) -> Array:
+        """Return draws and their opposites about the mean, shape (2 pairs, size)."""
+        few, rest = rng.standard_normal((pairs, len(self.few))), rng.standard_normal((pairs, len(self.rest)))
+        few *= np.sqrt(self.freedom / rng.chisquare(self.freedom, pairs))[:, None]
+        q = np.empty((2 * pairs, len(self.few) + len(self.rest)))
+        q[:, self.few] = self.mean + np.concatenate([few, -few]) @ self.triangle.T
+        q[:, self.rest] = self.rest_mean + self.rest_sd * np.concatenate([rest, -rest])
+        return q
+
+    def log_density(self, q: Array) -> Array:
+        """Return the log density, shape (draw,), at points of shape (draw, size)."""
+        df, size = self.freedom, len(self.few)
+        constant = gammaln((df + size) / 2) - gammaln(df / 2) - size / 2 * np.log(df * np.pi) - self._log_triangle.sum()
+        square = (self.standardised(q)**2).sum(axis=1)
+        return np.asarray(constant - (df + size) / 2 * np.log1p(square / df) + self._log_rest(q))
+
+    def log_field(self, q: Array) -> Array:
+        """Return the log density of y and z given tau, y normal as well, shape (draw,)."""
+        y = self.standardised(q)[:, self.theta:]
+        normal = -0.5 * (y**2).sum(axis=1) - self._log_triangle[self.theta:].sum() - 0.5 * LOG_TWO_PI * y.shape[1]
+        return np.asarray(normal + self._log_rest(q))
+
+    def standardised(self, q: Array) -> Array:
+        """Return C^-1 ((tau, y) - m), shape (draw, few)."""
+        if not len(self.few):
+            return np.zeros((len(q), 0))
+        return np.asarray(solve_triangular(self.triangle, (q[:, self.few] - self.mean).T, lower=True).T)
+
+    @property
+    def _log_triangle(self) -> Array:
+        return np.asarray(np.log(np.diag(self.triangle)))
+
+    def _log_rest(self, q: Array) -> Array:
+        z = (q[:, self.rest] - self.rest_mean) / self.rest_sd
+        return np.asarray(-0.5 * (z**2).sum(axis=1) - np.log(self.rest_sd).sum() - 0.5 * LOG_TWO_PI * z.shape[1])
+
+
+def first_proposal(field: Field) -> Proposal:
+    """Return the proposal around the mode."""
+    theta, wide, size = field.sizes
+    few, rest = np.concatenate([np.arange(theta), np.arange(theta + size, theta + size + wide)]), np.arange(theta, theta + size)
+    return Proposal(theta, few, rest, np.zeros(len(few)), np.eye(len(few)), np.zeros(size), np.ones(size))
+
+
+def adapted(proposal: Proposal, q: Array, weights: Weights) -> Proposal:
+    """Return the proposal with means and covariances of weighted draws.
+
+    Those of z count only as far as they stand out from their Monte Carlo error, or the errors of many would add up.
+
+    Parameters
+    ----------
+    proposal : Proposal
+        What the draws came from.
+    q : array, shape (draw, size)
+        The draws.
+    weights : Weights
+        Theirs.
+    """
+    few, rest, weight = q[:, proposal.few], q[:, proposal.rest], weights.weight
+    mean = weight @ few
+    covariance = (few - mean).T @ (weight[:, None] * (few - mean))
+    # As if there were some draws more of the standard normal that the transport aims at.
+    prior = len(mean) + 2.0
+    covariance = (weights.effective * covariance + prior * np.eye(len(mean))) / (weights.effective + prior)
+    error = 1.0 / weights.effective
+    rest_mean = weight @ rest
+    excess = np.maximum(weight @ (rest - rest_mean) ** 2 - 1.0, 0.0)
+    rest_mean *= rest_mean**2 / (rest_mean**2 + error)
+    excess *= excess**2 / (excess**2 + 2 * error)
+    return replace(proposal, mean=mean, triangle=np.linalg.cholesky(covariance), rest_mean=rest_mean,
+                   rest_sd=np.sqrt(1.0 + excess))
+
+
+def theta_shape(proposal: Proposal, q: Array, log_density: Array) -> Array:
+    """Return what exact densities say of the hyperparameters alone, log p(tau) up to a constant, shape (draw,).
+
+    The approximation draws the field; the posterior of the hyperparameters beside it may have any shape. It is read off
+
+        log p(q) - log N(y, z | tau) = -|x|^2 / 2 + polynomial of degree 2 with pure cubes and fourth powers + noise
+
+    with x = tau in units of the proposal.
+
+    Parameters
+    ----------
+    proposal : Proposal
+        What the draws came from.
+    q : array, shape (draw, size)
+        Draws.
+    log_density : array, shape (draw,)
+        Log density of the posterior.
+    """
+    size = proposal.theta
+    x = proposal.standardised(q)[:, :size]
+    square, near = 0.5 * (x**2).sum(axis=1), np.clip(x, -_FAR, _FAR)
+    products = (near[:, i] * near[:, j] for i, j in combinations_with_replacement(range(size), 2))
+    columns = np.stack([np.ones(len(x)), *near.T, *products, *(near**3).T, *(near**4).T], axis=1)
+    usable = np.isfinite(log_density)
+    # Least squares where most draws are, not in the tails.
+    root = np.exp(-0.25 * square)[usable]
+    target = (log_density - proposal.log_field(q) + square)[usable]
+    fit, *_ = np.linalg.lstsq(columns[usable] * root[:, None], target * root, rcond=None)
+    return np.asarray(columns @ fit - square)
