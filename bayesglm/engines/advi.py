@@ -125,7 +125,7 @@ def fitted(prepared: Prepared, plan: Plan, *, draws: int, chains: int, proposals
     draws_tree["elbo"] = trace(found.climbs)
     seconds = {**prepared.seconds, "compile": prepared.seconds["compile"] + bound - begin, "optimise": climbed - bound,
                "sample": sampled - climbed, "expand": time.perf_counter() - sampled}
-    return Run(draws_tree, seconds, notes=(*prepared.notes, *found.notes), verdict=drawn.verdict)
+    return Run(draws_tree, seconds, notes=(*prepared.notes, *found.notes), verdict=drawn.verdict, modes=prepared.modes)
 
 
 MEMBER = ADVI()

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,7 @@ from bayesglm.engines.structured import Prepared, overdispersed
 from bayesglm.engines.variational import TOLERANCE, Climbed, Normal, climb, numbers, standard
 from bayesglm.engines.verdict import Verdict, conclusive, judge, moved, resample, smooth
 from bayesglm.latent.density import packed
+from bayesglm.latent.layout import Field
 from bayesglm.latent.variables import dims_of, parameters
 
 Array = NDArray[np.float64]
@@ -225,17 +226,28 @@ def compiled(prepared: Prepared) -> Native:
 
 
 def tree(prepared: Prepared, drawn: Drawn, *, chains: int) -> xr.DataTree:
-    """Return draws with dims and coordinates, as so many chains."""
-    shape = (chains, len(drawn.q) // chains)
-    index = {"chain": np.arange(shape[0]), "draw": np.arange(shape[1])}
-    values = {name: each.reshape(*shape, *each.shape[1:]) for name, each in prepared.expand(drawn.q).items()}
-    dims, coords = dims_of(prepared.transported.posterior.field)
-    named = {name: dims.get(name) or tuple(f"{name}_dim_{i}" for i in range(each.ndim - 2)) for name, each in values.items()}
+    """Return draws in the model's variables, as so many chains."""
+    return posterior_tree(prepared.transported.posterior.field, prepared.expand(drawn.q), drawn.log_density, chains)
+
+
+def posterior_tree(field: Field, variables: Mapping[str, Array], log_density: Array, chains: int) -> xr.DataTree:
+    """Return draws of variables, shape (draw, ...), and their log density as so many chains, with dims and coordinates."""
+    shape = (chains, len(log_density) // chains)
+    values = {name: each.reshape(*shape, *each.shape[1:]) for name, each in variables.items()}
+    stats = xr.Dataset({"lp": (("chain", "draw"), log_density.reshape(shape))},
+                       {"chain": np.arange(shape[0]), "draw": np.arange(shape[1])})
+    return xr.DataTree.from_dict({"posterior": dataset(field, values, ("chain", "draw")), "sample_stats": stats})
+
+
+def dataset(field: Field, variables: Mapping[str, Array], leading: tuple[str, ...] = ()) -> xr.Dataset:
+    """Return variables of the model, shape (*leading, ...), with dims and coordinates."""
+    dims, coords = dims_of(field)
+    named = {name: dims.get(name) or tuple(f"{name}_dim_{i}" for i in range(each.ndim - len(leading)))
+             for name, each in variables.items()}
     used = {dim for each in named.values() for dim in each}
-    posterior = xr.Dataset({name: (("chain", "draw", *named[name]), each) for name, each in values.items()},
-                           {**index, **{dim: list(labels) for dim, labels in coords.items() if dim in used}})
-    stats = xr.Dataset({"lp": (("chain", "draw"), drawn.log_density.reshape(shape))}, index)
-    return xr.DataTree.from_dict({"posterior": posterior, "sample_stats": stats})
+    index = dict(zip(leading, map(np.arange, next(iter(variables.values())).shape), strict=False))
+    return xr.Dataset({name: ((*leading, *named[name]), each) for name, each in variables.items()},
+                      {**index, **{dim: list(labels) for dim, labels in coords.items() if dim in used}})
 
 
 def trace(climbs: Sequence[Climbed]) -> xr.Dataset:
