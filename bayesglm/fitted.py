@@ -51,6 +51,8 @@ class Fitted:
         What the engine says of its run.
     verdict : Verdict, optional
         Whether the draws of an approximation may be read as the posterior, with the evidence.
+    modes : int
+        How many different modes of the posterior the engine found; several are never passed by the convergence check.
     versions : mapping
         Versions of the libraries.
     created : str
@@ -70,6 +72,7 @@ class Fitted:
     complete: bool = True
     notes: tuple[str, ...] = ()
     verdict: Verdict | None = None
+    modes: int = 1
     versions: Mapping[str, str] = field(default_factory=dict)
     created: str = ""
 

@@ -138,6 +138,10 @@ def _least(table: pd.DataFrame) -> float:
 
 def _chain_notes(fitted: Fitted) -> Iterator[Note]:
     chains, draws = fitted.shape
+    if fitted.modes > 1:
+        yield Note("warn", f"{fitted.modes} different modes of the posterior were found from several starts",
+                   "Chains may not have visited each mode as often as its probability says, whatever R-hat is: give priors that "
+                   "decide between them, or report them apart.")
     if not fitted.complete:
         yield Note("warn", "the run was stopped before it had all its draws", "Run the fit to its end.")
     if chains == 1:

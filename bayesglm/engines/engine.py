@@ -40,6 +40,8 @@ class Run:
         What the user should know of the run.
     verdict : Verdict, optional
         Whether the draws of an approximation may be read as the posterior; every approximation has one.
+    modes : int
+        How many different modes of the posterior were found; draws around one of several are no draws of the posterior.
     """
 
     draws: xr.DataTree
@@ -47,6 +49,7 @@ class Run:
     complete: bool = True
     notes: tuple[str, ...] = ()
     verdict: Verdict | None = None
+    modes: int = 1
 
 
 @dataclass(frozen=True, slots=True)

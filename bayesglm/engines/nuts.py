@@ -95,7 +95,7 @@ class Nuts(Engine):
         reference = prepared.transported.reference._asdict()
         sampled = self._sample(target, self._forms(SHORT, 0.8, 0.5, "diag"), self.cores, seed=seed, progress=progress, transport=reference)
         return Run(sampled.tree(target), {**prepared.seconds, "sample": sampled.seconds}, sampled.complete,
-                   (*prepared.notes, *sampled.notes))
+                   (*prepared.notes, *sampled.notes), modes=prepared.modes)
 
     def _plain(self, problem: Problem, *, seed: int, progress: bool, reason: str) -> Run:
         """Draw from the model as PyMC writes it."""

@@ -145,6 +145,13 @@ def test_a_stopped_run_and_an_approximation_warn(good):
     assert "k-hat 0.3" in found.finding
 
 
+def test_several_modes_are_never_passed(good):
+    assert MEMBER.run(replace(good, modes=1), 0).verdict == "pass"
+    found = MEMBER.run(replace(good, modes=2), 0)
+    assert found.verdict == "warn"
+    assert "2 different modes" in found.finding
+
+
 @pytest.mark.parametrize(("reliable", "word"), [(True, "pass"), (False, "fail")])
 def test_the_verdict_of_an_approximation_is_the_checks(good, reliable, word):
     verdict = Verdict(reliable, () if reliable else ("a group has k-hat 0.90",), "weights", 1_000, 700.0, 0.3, 0.67,
