@@ -16,6 +16,7 @@ import pymc as pm
 import xarray as xr
 from numpy.typing import NDArray
 
+from bayesglm.engines.advi import hold
 from bayesglm.engines.density import Density, compile_density
 from bayesglm.engines.engine import Engine, Run
 from bayesglm.engines.evaluations import evaluate
@@ -67,9 +68,7 @@ class PyMCADVI(Engine):
     def __post_init__(self) -> None:
         """Hold the settings to their rules."""
         Engine.__post_init__(self)
-        if isinstance(self.iterations, bool) or not isinstance(self.iterations, int | np.integer) or self.iterations < 1:
-            raise EngineError(f"iterations={self.iterations!r}", column="iterations", value=self.iterations,
-                              rule="iterations is a whole number, at least 1", fix="20,000 to 100,000 are usual.")
+        hold(self)
         if self.rank not in RANKS:
             raise EngineError(f"rank={self.rank!r}", column="rank", value=self.rank, rule=f"rank is one of {', '.join(RANKS)}",
                               fix=suggestion(self.rank, RANKS))

@@ -70,11 +70,13 @@ def what_is_said_to_be_reliable_is(found: Run, target: Target) -> None:
 
 
 def another_posterior_is_noticed(engine: Engine) -> None:
-    """The same draws against the quadrature of another prior are far off."""
+    """The same draws against the quadrature of another prior are far off, if they claim to be of the posterior at all."""
     for name, target in {"poisson_line": poisson_line(0.2),
                          "negative_binomial_spread": negative_binomial_spread(2.0)}.items():
-        scores = standard_scores(standard_run(engine, name), target)
-        assert max(scores.values()) > 2 * MOST_SIGMAS, scores
+        found = standard_run(engine, name)
+        if found.verdict is None or found.verdict.reliable:
+            scores = standard_scores(found, target)
+            assert max(scores.values()) > 2 * MOST_SIGMAS, scores
 
 
 def the_same_seed_gives_the_same_draws(engine: Engine) -> None:
