@@ -4,7 +4,9 @@
 2. Hyperparameters and coefficients from a t distribution around it, levels from a normal one, in transported coordinates.
 3. Weights by the exact posterior, over all of them at once. Where they show that the posterior is elsewhere or has another
    spread, the draws are taken again from there, and the new weights are what counts.
-4. Where weights cannot tell, draws of the approximation have to stay when transitions of the exact posterior act on them.
+4. With many levels that are independent given everything else, or where 3 fails, the levels are integrated out one by one
+   (`bayesglm.latent.levels`), and weights are over hyperparameters and coefficients alone.
+5. Where weights cannot tell, draws of the approximation have to stay when transitions of the exact posterior act on them.
 """
 
 from __future__ import annotations
@@ -14,25 +16,20 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bayesglm.engines.approximation import Drawn, against, compiled, reported, tree
 from bayesglm.engines.engine import Engine, Run
 from bayesglm.engines.evaluations import evaluate
-from bayesglm.engines.mirror import Mirror, mirror
 from bayesglm.engines.moves import DRAWS, drift
 from bayesglm.engines.native import Native
-from bayesglm.engines.proposal import Proposal, adapted, first_proposal, theta_shape
 from bayesglm.engines.structured import Prepared, prepare
-from bayesglm.engines.verdict import FEWEST_EFFECTIVE, Moved, Weights, conclusive, judge, moved, resample, smooth
+from bayesglm.engines.verdict import conclusive, judge, resample
+from bayesglm.engines.view import Round, joint_view, learn, levels_view
 from bayesglm.latent.layout import reason_against
+from bayesglm.latent.levels import levels_of
 from bayesglm.specification import Problem
 
-Array = NDArray[np.float64]
-BLOCK = 1_000
-MOST_NUMBERS = 4_000_000  # of all proposals together, unless a block has more
-ROUNDS = 3
-FEWEST_TO_LEARN_FROM = 50.0  # effective draws
+MOST_JOINT = 200  # coordinates whose levels are drawn together where they could be integrated out
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,7 @@ class Laplace(Engine):
         begin = time.perf_counter()
         density = compiled(prepared)
         bound = time.perf_counter()
-        drawn = joint(prepared, density, wanted=self.draws * self.chains, most=self.proposals, seed=seed, cores=self.cores)
+        drawn = corrected(prepared, density, wanted=self.draws * self.chains, most=self.proposals, seed=seed, cores=self.cores)
         sampled = time.perf_counter()
         draws = tree(prepared, drawn, chains=self.chains)
         seconds = {**prepared.seconds, "compile": prepared.seconds["compile"] + bound - begin, "sample": sampled - bound,
@@ -95,74 +92,24 @@ def _not_normal(problem: Problem) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Round:
-    """Draws of a proposal with what weights say of them.
-
-    Attributes
-    ----------
-    proposal : Proposal
-        What they came from.
-    q : array, shape (draw, size)
-        Transported coordinates.
-    log_density, log_ratio : array, shape (draw,)
-        Log density of the posterior there, and of posterior over proposal, images included.
-    weights : Weights
-        Of the posterior.
-    plain : Weights
-        Of the approximation: the field as it was proposed, hyperparameters as the weights show them.
-    """
-
-    proposal: Proposal
-    q: Array
-    log_density: Array
-    log_ratio: Array
-    weights: Weights
-    plain: Weights
-
-    def moved(self, prepared: Prepared) -> Moved:
-        """Return how far the correction moves what users read."""
-        return moved(reported(prepared, self.q), self.plain.weight, self.weights.weight)
-
-
-def joint(prepared: Prepared, density: Native, *, wanted: int, most: int, seed: int, cores: int | None) -> Drawn:
-    """Return draws weighted over everything at once; where weights cannot tell, the move test decides."""
-    same, proposal = mirror(prepared.transported), first_proposal(prepared.transported.posterior.field)
-    *rounds, test, last = np.random.SeedSequence([seed, 5]).spawn(ROUNDS + 2)
-    doubts = against(prepared)
-    for own in rounds:
-        found = weighted(prepared, density, same, proposal, wanted=wanted, most=most, seed=own, cores=cores)
-        verdict = judge(found.weights, found.moved(prepared), correction="weights over all parameters", against=doubts)
-        if verdict.reliable or doubts or found.weights.effective < FEWEST_TO_LEARN_FROM:
-            break
-        proposal = adapted(found.proposal, found.q, found.weights)
-    weight = found.weights.weight
+def corrected(prepared: Prepared, density: Native, *, wanted: int, most: int, seed: int, cores: int | None) -> Drawn:
+    """Return draws weighted in one way or the other; where weights cannot tell, the move test decides."""
+    doubts, levels = against(prepared), levels_of(prepared.transported.posterior.field)
+    all_at_once, one_by_one, test, last = np.random.SeedSequence([seed, 5]).spawn(4)
+    found: Round | None = None
+    if levels is None or prepared.transported.size <= MOST_JOINT:
+        found = learn(prepared, joint_view(prepared, density, wanted=wanted, most=most, cores=cores), doubts, seed=all_at_once)
+    if levels is not None and (found is None or not (found.verdict.reliable or doubts)):
+        found = learn(prepared, levels_view(prepared, levels, wanted=wanted, most=most, cores=cores), doubts, seed=one_by_one)
+    assert found is not None  # without levels there is the other way
+    weight, verdict = found.weights.weight, found.verdict
     if not conclusive(found.weights):
         chosen = resample(found.plain.weight, DRAWS, np.random.default_rng(test))
         stay = drift(density, found.q[chosen], lambda flat: reported(prepared, flat), seed=seed, cores=cores)
-        verdict = judge(found.weights, found.moved(prepared), correction="", drift=stay, against=doubts)
         weight = found.plain.weight
+        verdict = judge(found.weights, verdict.moved, correction="", drift=stay, group_k_hat=verdict.group_k_hat, against=doubts)
     chosen = resample(weight, wanted, np.random.default_rng(last))
-    return Drawn(found.q[chosen], found.log_density[chosen], verdict)
-
-
-def weighted(
-    prepared: Prepared, density: Native, same: Mirror, proposal: Proposal, *,
-    wanted: int, most: int, seed: np.random.SeedSequence, cores: int | None,
-) -> Round:
-    """Return blocks of draws with weights, until there are as many effective draws as wanted or no hope of enough."""
-    most = min(most, max(BLOCK, MOST_NUMBERS // prepared.transported.size))
-    blocks: list[tuple[Array, Array, Array]] = []
-    for own in seed.spawn(-(-most // BLOCK)):
-        q = same.nearest(proposal.log_density, proposal.draw(np.random.default_rng(own), BLOCK // 2))
-        log_density = evaluate(density, q, cores)
-        blocks.append((q, log_density, log_density - same.log_density(proposal.log_density, q)))
-        weights = smooth(np.concatenate([log_ratio for *_, log_ratio in blocks]))
-        if weights.effective >= wanted or weights.effective * most < FEWEST_EFFECTIVE * BLOCK * len(blocks):
-            break
-    q, log_density, log_ratio = map(np.concatenate, zip(*blocks, strict=True))
-    plain = smooth(theta_shape(proposal, q, log_density) + proposal.log_field(q) - (log_density - log_ratio))
-    return Round(proposal, q, log_density, log_ratio, weights, plain)
+    return Drawn(found.q[chosen], evaluate(density, found.q[chosen], cores), verdict)
 
 
 MEMBER = Laplace()

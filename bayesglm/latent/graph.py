@@ -72,7 +72,13 @@ class Graph:
     etas: tuple[TensorVariable, ...]
     scalars: tuple[TensorVariable, ...]
     values: Values
-    total: TensorVariable
+    each: TensorVariable
+    rest: TensorVariable
+
+    @property
+    def total(self) -> TensorVariable:
+        """The log likelihood."""
+        return self.each.sum() + self.rest
 
     @property
     def inputs(self) -> list[TensorVariable]:
@@ -94,11 +100,12 @@ def _graph(form: Form) -> Graph:
     inverse = {name: links[name].tensor(each) for name, each in etas.items()}
     values = unit_values(family, links, inverse, etas, scalars, exposure, data.get("trials"))
     reduction = reduction_as(family, form.kind)
-    total = reduction.log_density(values, data).sum() + data["number"][0]
+    each = reduction.log_density(values, data)
+    rest = data["number"][0]
     if reduction.base is not None and "base_response" in data:
         base = reduction.base(data["base_response"], Values(scalars, {}, {}))
-        total = total + (data["base_count"] * base).sum()
-    return Graph(form, eta, constants, data, tuple(etas.values()), tuple(scalars.values()), values, total)
+        rest = rest + (data["base_count"] * base).sum()
+    return Graph(form, eta, constants, data, tuple(etas.values()), tuple(scalars.values()), values, each, rest)
 
 
 def _gradient(total: TensorVariable, of: tuple[TensorVariable, ...]) -> list[TensorVariable]:
@@ -173,13 +180,21 @@ def _values(graph: Graph) -> tuple[list[TensorVariable], list[TensorVariable]]:
     return graph.inputs, [pt.stack([graph.values[one.name] + each for one in graph.form.family.parameters])]
 
 
+def _apart(graph: Graph) -> tuple[list[TensorVariable], list[TensorVariable]]:
+    """Return the log density of each cell, and what depends on no cell."""
+    return graph.inputs, [graph.each + pt.zeros_like(graph.etas[0]), graph.rest]
+
+
 _KERNELS: Mapping[str, Callable[[Graph], tuple[list[TensorVariable], list[TensorVariable]]]] = {
-    "first": _first, "second": _second, "third": _third, "information": _information, "values": _values,
+    "first": _first, "second": _second, "third": _third, "information": _information, "values": _values, "apart": _apart,
 }
 
 
 def graph_of(form: Form, name: str) -> tuple[list[TensorVariable], list[TensorVariable]]:
-    """Return inputs (eta, constants, then the data) and outputs of a kernel: first, second, third, information or values."""
+    """Return inputs (eta, constants, then the data) and outputs of a kernel.
+
+    Kernels are first, second, third, information, values and apart.
+    """
     return _KERNELS[name](_graph(form))
 
 

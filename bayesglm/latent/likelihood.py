@@ -157,6 +157,17 @@ class CellLikelihood:
             return np.asarray(found)
         return _mean_square_of_the_score(self, _plain(eta), _plain(constants), seed)
 
+    def apart(self, eta: Array, constants: Array) -> tuple[Array, float]:
+        """Return the log likelihood of each cell, shape (cell,), and the part that depends on constants alone.
+
+        Parameters
+        ----------
+        eta, constants : array
+            As for `value_and_gradient`.
+        """
+        each, rest = self._call("apart", eta, constants)
+        return each, float(rest)
+
     def _call(self, name: str, eta: Array, constants: Array) -> tuple[Any, ...]:
         found = compiled(self.form, name)(_plain(eta), _plain(constants), *self.data)
         return found if isinstance(found, tuple) else (found,)

@@ -1,0 +1,214 @@
+"""View: what importance weights are over, all coordinates at once or those that all levels share, and how draws are learnt from.
+
+A view draws from a proposal (`bayesglm.engines.proposal`) and knows the exact log density of what it draws, up to a constant:
+
+    joint      q = (tau, z, y)     the transported density itself
+    levels     x = (tau, y)        with the levels integrated out, and z drawn from its posterior given x
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesglm.engines.approximation import reported
+from bayesglm.engines.evaluations import evaluate, in_threads
+from bayesglm.engines.mirror import Mirror, mirror
+from bayesglm.engines.native import Native
+from bayesglm.engines.proposal import Proposal, adapted, first_proposal, theta_shape
+from bayesglm.engines.structured import Prepared
+from bayesglm.engines.verdict import FEWEST_EFFECTIVE, Verdict, Weights, judge, moved, smooth
+from bayesglm.latent.levels import CANDIDATES, Integrated, Levels, rule_of
+
+Array = NDArray[np.float64]
+MOST_NUMBERS = 4_000_000  # of all proposals together, unless a block has more
+ROUNDS = 3
+FEWEST_TO_LEARN_FROM = 50.0  # effective draws
+COSTLY = 100_000  # evaluations of a cell for one draw
+GROUP_DRAWS, GROUPS_LOOKED_AT = 200, 20
+# Of the search for the maximum, in sds: differences, longest step, the step that ends it; and the flattest curvature believed.
+STRIDE, LONGEST, CLOSE, MOST_STRIDES, LEAST_BEND = 0.5, 4.0, 0.1, 15, 0.05
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """What weights are over.
+
+    Attributes
+    ----------
+    proposal : Proposal
+        Where draws come from, at first.
+    same : Mirror
+        Images of the posterior.
+    complete : callable
+        Draws x, shape (draw, coordinates of the proposal), and a seed, to their log densities and the draws q of everything.
+    group_k_hat : callable, optional
+        The largest k-hat of single groups at a draw x.
+    correction : str
+        What the weights are over, in words.
+    block, most : int
+        Draws that are taken at a time, and at most.
+    wanted : tuple of int
+        Effective draws that are enough in each round.
+    """
+
+    proposal: Proposal
+    same: Mirror
+    complete: Callable[[Array, np.random.SeedSequence], tuple[Array, Array]]
+    group_k_hat: Callable[[Array], float] | None
+    correction: str
+    block: int
+    most: int
+    wanted: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Round:
+    """Draws of a proposal with what weights say of them.
+
+    Attributes
+    ----------
+    x, q : array, shapes (draw, coordinates of the proposal) and (draw, size)
+        The draws, and with everything.
+    weights : Weights
+        Of the posterior.
+    plain : Weights
+        Of the approximation: coefficients and levels as they were proposed, hyperparameters as the weights show them.
+    verdict : Verdict
+        What to think of the weights.
+    """
+
+    x: Array
+    q: Array
+    weights: Weights
+    plain: Weights
+    verdict: Verdict
+
+
+def learn(prepared: Prepared, view: View, doubts: tuple[str, ...], *, seed: np.random.SeedSequence) -> Round:
+    """Draw, weigh, and draw again from where the weights are, until they are reliable or there is nothing to learn from."""
+    proposal = view.proposal
+    for wanted, own in zip(view.wanted, seed.spawn(len(view.wanted)), strict=True):
+        found = _round(prepared, view, proposal, doubts, wanted=wanted, seed=own)
+        if found.verdict.reliable or doubts or found.weights.effective < FEWEST_TO_LEARN_FROM:
+            break
+        proposal = adapted(proposal, found.x, found.weights)
+    return found
+
+
+def _round(
+    prepared: Prepared, view: View, proposal: Proposal, doubts: tuple[str, ...], *, wanted: int, seed: np.random.SeedSequence,
+) -> Round:
+    """Return blocks of draws with weights, until there are as many effective draws as wanted or no hope of enough."""
+    blocks: list[tuple[Array, Array, Array, Array]] = []
+    for own in seed.spawn(-(-view.most // view.block)):
+        numbers, rest = own.spawn(2)
+        x = view.same.nearest(proposal.log_density, proposal.draw(np.random.default_rng(numbers), view.block // 2))
+        log_density, q = view.complete(x, rest)
+        blocks.append((x, q, log_density, log_density - view.same.log_density(proposal.log_density, x)))
+        weights = smooth(np.concatenate([log_ratio for *_, log_ratio in blocks]))
+        if weights.effective >= wanted or weights.effective * view.most < FEWEST_EFFECTIVE * view.block * len(blocks):
+            break
+    x, q, log_density, log_ratio = map(np.concatenate, zip(*blocks, strict=True))
+    plain = smooth(theta_shape(proposal, x, log_density) + proposal.log_field(x) - (log_density - log_ratio))
+    shift = moved(reported(prepared, q), plain.weight, weights.weight)
+    enough = weights.effective >= FEWEST_EFFECTIVE and view.group_k_hat is not None
+    group = view.group_k_hat(x[int(np.argmax(weights.weight))]) if enough and view.group_k_hat is not None else None
+    verdict = judge(weights, shift, correction=view.correction, group_k_hat=group, against=doubts)
+    return Round(x, q, weights, plain, verdict)
+
+
+def joint_view(prepared: Prepared, density: Native, *, wanted: int, most: int, cores: int | None) -> View:
+    """Return the view of all coordinates at once."""
+    transported = prepared.transported
+    return View(first_proposal(transported.posterior.field), mirror(transported), lambda q, _: (evaluate(density, q, cores), q),
+                None, "weights over all parameters", 1_000, min(most, max(1_000, MOST_NUMBERS // transported.size)),
+                (wanted,) * ROUNDS)
+
+
+def levels_view(prepared: Prepared, levels: Levels, *, wanted: int, most: int, cores: int | None) -> View:
+    """Return the view of what all levels share."""
+    transported, rule = prepared.transported, rule_of(levels.widest)
+    whole, same = first_proposal(transported.posterior.field), mirror(transported)
+    few, size = whole.few, len(whole.few)
+    integrated = Integrated(transported, levels, rule)
+
+    def complete(x: Array, seed: np.random.SeedSequence) -> tuple[Array, Array]:
+        def one(given: tuple[Array, np.random.SeedSequence]) -> tuple[float, Array]:
+            (tau, y), rng = np.split(given[0], [whole.theta]), np.random.default_rng(given[1])
+            return integrated(tau, y, rng.standard_normal((CANDIDATES, len(whole.rest))), rng.uniform(size=levels.count))
+
+        found = in_threads(one, zip(x, seed.spawn(len(x)), strict=True), cores)
+        q = np.empty((len(x), transported.size))
+        q[:, few], q[:, whole.rest] = x, np.array([z for _, z in found])
+        return np.array([value for value, _ in found]), q
+
+    def group_k_hat(x: Array) -> float:
+        return largest_k_hat(integrated, *np.split(x, [whole.theta]))
+
+    def log_density(x: Array) -> Array:
+        return np.array(in_threads(lambda each: integrated.log_density(*np.split(each, [whole.theta])), x, cores))
+
+    mean, triangle = summit(log_density, size)
+    compact = replace(whole, few=np.arange(size), mean=mean, triangle=triangle, rest=np.arange(0), rest_mean=np.zeros(0),
+                      rest_sd=np.ones(0))
+    costly = len(rule.nodes) * len(transported.posterior.likelihood.pattern) > COSTLY
+    enough = min(wanted, FEWEST_EFFECTIVE * 5 // 4) if costly else wanted
+    return View(compact, Mirror(same.reference, same.signs[:, few]), complete, group_k_hat,
+                "weights over what groups share, groups integrated one by one", 250, most, (enough,) * ROUNDS)
+
+
+def summit(log_density: Callable[[Array], Array], size: int) -> tuple[Array, Array]:
+    """Return the maximum of a log density near a standard normal, and the Cholesky factor of the inverse curvature there.
+
+    Levels are skewed, and each pulls the mode of the joint density a little away from where the integral has its own; many levels
+    pull it several sds. Differences over half an sd give slope and curvature.
+
+    Parameters
+    ----------
+    log_density : callable
+        Of points, shape (n, size), to values.
+    size : int
+        Number of coordinates.
+    """
+    at, one = np.zeros(size), STRIDE * np.eye(size)
+    for _ in range(MOST_STRIDES):
+        values = log_density(np.concatenate([[at], at + one, at - one]))
+        ahead, behind = values[1:size + 1], values[size + 1:]
+        bend = np.maximum((2 * values[0] - ahead - behind) / STRIDE**2, LEAST_BEND)
+        step = np.nan_to_num(np.clip((ahead - behind) / (2 * STRIDE) / bend, -LONGEST, LONGEST))
+        at = at + step
+        if np.abs(step).max(initial=0.0) < CLOSE:
+            break
+    row, column = np.tril_indices(size, -1)
+    points = np.concatenate([[at], at + one, at - one, at + one[row] + one[column], at - one[row] - one[column]])
+    centre, ahead, behind, both, neither = np.split(log_density(points), np.cumsum([1, size, size, len(row)]))
+    curvature = np.diag((2 * centre - ahead - behind) / STRIDE**2)
+    mixed = (2 * centre + both + neither - ahead[row] - ahead[column] - behind[row] - behind[column]) / (2 * STRIDE**2)
+    curvature[row, column] = curvature[column, row] = -mixed
+    values, vectors = np.linalg.eigh(np.nan_to_num(curvature))
+    return at, np.linalg.cholesky(vectors / np.maximum(values, LEAST_BEND) @ vectors.T)
+
+
+def largest_k_hat(integrated: Integrated, tau: Array, y: Array) -> float:
+    """Return the largest k-hat of a level's posterior against its proposal, given what all levels share.
+
+    Parameters
+    ----------
+    integrated : Integrated
+        The posterior.
+    tau, y : array
+        Hyperparameters and core.
+    """
+    levels = integrated.levels
+    z = np.random.default_rng(0).standard_normal((GROUP_DRAWS, len(levels.level)))
+    found = integrated.ratios(tau, y, z)
+    if found is None:
+        return np.inf
+    ratio = found[1][:, :-1]
+    worst = np.argsort(ratio.std(axis=0))[-GROUPS_LOOKED_AT:]
+    return max(smooth(ratio[:, c]).k_hat for c in worst)
+
