@@ -16,7 +16,7 @@ import bayesglm as bg
 
 surgery = bg.load_dataset("surgical_deaths")
 model = bg.Model("deaths | trials(operations) ~ 1 + (1 | hospital)", surgery, family="binomial")
-fit = model.fit(seed=1, draws=700, tune=500, target_accept=0.95)
+fit = model.fit(seed=1)
 print(fit.summary())
 print(fit.check())
 

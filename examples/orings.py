@@ -17,7 +17,7 @@ import bayesglm as bg
 
 flights = bg.load_dataset("orings")
 model = bg.Model("distressed | trials(rings) ~ temperature_f", flights, family="binomial")
-fit = model.fit(seed=1, draws=700, tune=500)
+fit = model.fit(seed=1)
 print(fit.summary())
 
 # %%

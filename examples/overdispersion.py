@@ -43,8 +43,7 @@ assert negative_binomial.check()["dispersion"].verdict == "pass"
 #
 # A random walk lets the log of the rate drift from year to year; how much is learnt.
 
-walk = bg.Model("disasters ~ rw(year)", coal, family="poisson", time="year").fit(
-    **settings, target_accept=0.95, adaptation="low_rank")
+walk = bg.Model("disasters ~ rw(year)", coal, family="poisson", time="year").fit(**settings)
 print(walk.summary())
 print(walk.check())
 assert walk.check()["dispersion"].verdict == "pass"

@@ -45,7 +45,7 @@ axes[0].set_ylabel("rows")
 
 families = ("poisson", "negative_binomial", "zero_inflated_poisson")
 fits = {
-    name: {family: bg.Model("failures ~ 1", table, family=family).fit(seed=1, draws=400, tune=400) for family in families}
+    name: {family: bg.Model("failures ~ 1", table, family=family).fit(seed=1) for family in families}
     for name, table in tables.items()
 }
 
