@@ -22,7 +22,7 @@ from scipy import stats
 from bayesglm.mixtures.columns import Part
 from bayesglm.mixtures.component import Array
 from bayesglm.mixtures.fitted import FittedMixture
-from bayesglm.mixtures.scoring import log_density, simulate
+from bayesglm.mixtures.scoring import exposure_of, log_density, simulate
 from bayesglm.predict import LEVEL
 
 _REFERENCE = 4000  # simulated rows that say where values lie
@@ -68,7 +68,8 @@ def explain(fit: FittedMixture, data: Any) -> pd.DataFrame:
     """Return each column's contribution to how unusual each row is; see `MixtureFit.explain`."""
     table = one_row(data)
     numbers, read = fit.numbers(table), fit.read(table)
-    reference = simulate(fit.parts, fit.posterior, fit.weights, _REFERENCE, fit.seed)
+    largest = [exposure_of(part, each).max(axis=0, keepdims=True) for part, each in zip(fit.parts, numbers, strict=True)]
+    reference = simulate(fit.parts, fit.posterior, fit.weights, _REFERENCE, fit.seed, largest)
     lines = []
     for p, part in enumerate(fit.parts):
         for j, name in enumerate(part.layout.names):

@@ -28,6 +28,7 @@ _INNER = 12  # sweeps inside a split
 _TRIED = 4  # merges and deletions tried in full in each round
 _LEAST_ROWS = 4.0  # a component with fewer is not split
 _EMPTY = 0.5  # components with fewer rows are deleted together; the first component always has more
+_WORTH = 0.5  # nats that such components may be worth together: shares of a row raise the bound a little where levels are few
 GAIN = 1e-2  # nats that more components must gain; an ascent stops with more still to gain
 _TIE = 5e-3  # nats that fewer components may lose: components without rows neither gain nor lose
 _ROUNDS = 100
@@ -86,16 +87,28 @@ def merge(search: Search, state: State) -> State:
 
 def delete(search: Search, state: State) -> State:
     """Give the rows of the smallest components to the others as long as that improves the bound."""
+    state = drop_empty(search, state)
     while state.posterior.size > 1:
-        free = np.flatnonzero(state.posterior.kept[:, 0] == 0)  # kept rows cannot be given to another component
-        empty = free[state.posterior.counts[free] < _EMPTY]
-        alone = [np.array([k]) for k in free[:-_TRIED - 1:-1]]
-        candidates = [_without(search.problem, state.posterior, held) for held in ([empty] if len(empty) else []) + alone]
-        better = _first_better(search, state, candidates)
+        smallest = _free(state.posterior)[:-_TRIED - 1:-1]
+        better = _first_better(search, state, [_without(search.problem, state.posterior, np.array([k])) for k in smallest])
         if better is None:
             break
-        state = better
+        state = drop_empty(search, better)
     return state
+
+
+def drop_empty(search: Search, state: State) -> State:
+    """Delete all components with less than half a row, unless that costs more than they can be worth."""
+    free = _free(state.posterior)
+    empty = free[state.posterior.counts[free] < _EMPTY]
+    if not len(empty):
+        return state
+    return _first_better(search, state, [_without(search.problem, state.posterior, empty)], _WORTH) or state
+
+
+def _free(posterior: Posterior) -> NDArray[np.intp]:
+    """Return the components without kept rows, which cannot be given to another component."""
+    return np.flatnonzero(posterior.kept[:, 0] == 0)
 
 
 def split(search: Search, state: State) -> State:
@@ -133,11 +146,11 @@ def improve(search: Search, state: State, moves: tuple[Callable[[Search, State],
     return state
 
 
-def _first_better(search: Search, state: State, candidates: list[Posterior]) -> State | None:
+def _first_better(search: Search, state: State, candidates: list[Posterior], tie: float = _TIE) -> State | None:
     """Return the first candidate that is no worse after a climb: at a tie fewer components win."""
     for candidate in candidates:
         found = climb(search.problem, candidate, 3)
-        if found.bound > state.bound - _TIE:
+        if found.bound > state.bound - tie:
             return climb(search.problem, found.posterior)
     return None
 

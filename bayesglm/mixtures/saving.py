@@ -10,7 +10,7 @@ import io
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,13 @@ from bayesglm.mixtures.component import Array, Component, Layout, Params
 from bayesglm.mixtures.expectation import Rows
 from bayesglm.mixtures.fitted import FittedMixture
 from bayesglm.mixtures.identity import Change, Identity, Refresh
+from bayesglm.mixtures.sampled import Sampled
 from bayesglm.mixtures.scorer import FORMAT as SCORER
 from bayesglm.mixtures.search import Found
 from bayesglm.mixtures.weights import WEIGHTS
 from bayesglm.registry import discover
 from bayesglm.storage.archive import MANIFEST, read_archive, write_archive
-from bayesglm.storage.arrays import Variable, pack, unpack
+from bayesglm.storage.arrays import Variable, pack, tree_of, unpack, variables_of
 from bayesglm.storage.plain import dumps, loads
 from bayesglm.versions import installed_versions
 
@@ -38,6 +39,8 @@ FORMAT_VERSION = 1
 ARRAYS = "arrays.nc"
 _WRONG = "Give a file that MixtureFit.save wrote."
 _POSTERIOR = ("counts", "natural", "sums", "kept")
+_SAMPLED = "sampled "  # in front of the groups of draws
+_OF_DRAWS = ("engine", "relabelled", "k_hat", "reliable", "seconds")
 
 Manifest = Mapping[str, Any]
 
@@ -64,6 +67,8 @@ def save(fit: FittedMixture, path: str | os.PathLike[str]) -> None:
                  *_variables("weights", posterior.weights), _variable("climb", "bounds", np.array(climb.bounds))]
     for place, (block, params) in enumerate(zip(fit.priors.blocks, posterior.params, strict=True)):
         variables += [*_variables(f"prior_{place}", block.prior), *_variables(f"params_{place}", params)]
+    if fit.sampled is not None:
+        variables += [replace(each, group=_SAMPLED + each.group) for each in variables_of(fit.sampled.tree)]
     content, records = pack(variables)
     manifest = {
         "format": FORMAT, "format_version": FORMAT_VERSION, "version": installed_versions()["bayesglm"],
@@ -72,6 +77,7 @@ def save(fit: FittedMixture, path: str | os.PathLike[str]) -> None:
         "converged": climb.converged, "ends": {name: list(end) for name, end in fit.found.ends.items()},
         "subsample": fit.found.subsample, "identity": _identity_document(fit.identity),
         "parts": [_part_document(part, block) for part, block in zip(fit.parts, fit.priors.blocks, strict=True)],
+        "sampled": None if fit.sampled is None else {name: getattr(fit.sampled, name) for name in _OF_DRAWS},
         "arrays": records,
     }
     write_archive(Path(path), {MANIFEST: dumps(manifest).encode("ascii"), ARRAYS: content})
@@ -139,8 +145,15 @@ def _fields(manifest: Manifest, variables: Sequence[Variable]) -> dict[str, Any]
         "schema": Schema.from_dict(manifest["schema"]), "parts": parts, "prior": prior,
         "found": Found(climb, ends, manifest["subsample"]), "seed": manifest["seed"],
         "priors": Problem(blocks, prior, manifest["concentration"], manifest["limit"], Rows(np.empty((0, 1))), 0.0),
-        "identity": _identity(manifest["identity"]),
+        "identity": _identity(manifest["identity"]), "sampled": _sampled(manifest["sampled"], variables),
     }
+
+
+def _sampled(saved: Manifest | None, variables: Sequence[Variable]) -> Sampled | None:
+    if saved is None:
+        return None
+    drawn = [replace(each, group=each.group.removeprefix(_SAMPLED)) for each in variables if each.group.startswith(_SAMPLED)]
+    return Sampled(tree_of(drawn, {}), **{name: saved[name] for name in _OF_DRAWS})
 
 
 def _part(saved: Manifest) -> Part:

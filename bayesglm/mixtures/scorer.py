@@ -54,21 +54,44 @@ class Block:
     density: Callable[[Array], Array]
 
 
-def _joint(arrays: Mapping[str, Array]) -> Callable[[Array], Array]:
-    """Return the log density of multivariate Student-t: rows are whitened, a 1 in front taking the mean away."""
+def joint(arrays: Mapping[str, Array]) -> Callable[[Array], Array]:
+    """Return the log density of multivariate Student-t: rows are whitened, a 1 in front taking the mean away.
+
+    Parameters
+    ----------
+    arrays : mapping
+        ``df`` and ``constant``, shape (component,); ``mean``, shape (component, column); ``root``, Cholesky factors of the scales.
+    """
     df, size = arrays["df"], arrays["mean"].shape[1]
     inverse = np.linalg.inv(arrays["root"])
     shift = np.einsum("kij,kj->ki", inverse, arrays["mean"])
     turn = np.ascontiguousarray(np.concatenate([-shift[:, None], inverse.swapaxes(1, 2)], axis=1))
     constant, power = arrays["constant"], (df + size) / 2
+    at_once = max(_PRODUCTS // max(size * (size + 1), 1), 1)
 
     def density(z: Array) -> Array:
-        with_one = np.empty((len(z), size + 1))
-        with_one[:, 0], with_one[:, 1:] = 1.0, z
-        white = with_one @ turn  # (component, row, column)
-        return np.asarray(constant - power * np.log1p(np.einsum("kni,kni->nk", white, white) / df))
+        square = np.empty((len(z), len(df)))
+        for start in range(0, len(z), at_once):
+            rows = z[start:start + at_once]
+            with_one = np.empty((len(rows), size + 1))
+            with_one[:, 0], with_one[:, 1:] = 1.0, rows
+            white = with_one @ turn  # (component, row, column)
+            np.einsum("kni,kni->nk", white, white, out=square[start:start + at_once])
+        return np.asarray(constant - power * np.log1p(square / df))
 
     return density
+
+
+def log_sum(logs: Array) -> Array:
+    """Return log sum_k exp(logs), shape (row,), for finite logs of shape (row, component).
+
+    Examples
+    --------
+    >>> log_sum(np.log([[1.0, 3.0]])).round(12).tolist() == [round(float(np.log(4)), 12)]
+    True
+    """
+    top = logs.max(axis=1)
+    return np.asarray(top + np.log(np.exp(logs - top[:, None]).sum(axis=1)))
 
 
 def _independent(arrays: Mapping[str, Array]) -> Callable[[Array], Array]:
@@ -86,7 +109,7 @@ def _categories(arrays: Mapping[str, Array]) -> Callable[[Array], Array]:
 
 
 FORMS: Mapping[str, Callable[[Mapping[str, Array]], Callable[[Array], Array]]] = {
-    "joint": _joint, "independent": _independent, "categories": _categories,
+    "joint": joint, "independent": _independent, "categories": _categories,
 }
 
 
@@ -143,13 +166,11 @@ class Scorer:
             number of columns.
         """
         numbers, jacobian = zip(*(_standardised(block, self._columns(block, rows)) for block in self.blocks), strict=True)
-        found, widest = np.empty(len(numbers[0])), max(len(block.names) for block in self.blocks)
-        rows_at_once = min(_ROWS, max(_PRODUCTS // (widest * (widest + 1)), 1))
-        for start in range(0, len(found), rows_at_once):
-            place = slice(start, start + rows_at_once)
+        found = np.empty(len(numbers[0]))
+        for start in range(0, len(found), _ROWS):
+            place = slice(start, start + _ROWS)
             logs = self.log_weights + sum(block.density(z[place]) for block, z in zip(self.blocks, numbers, strict=True))
-            top = logs.max(axis=1)
-            found[place] = top + np.log(np.exp(logs - top[:, None]).sum(axis=1))
+            found[place] = log_sum(logs)
         return np.asarray(found + sum(jacobian))
 
     def _columns(self, block: Block, rows: Any) -> Sequence[NDArray[Any]]:

@@ -12,29 +12,31 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from bayesglm.mixtures.ascent import Posterior
 from bayesglm.mixtures.columns import Part
 from bayesglm.mixtures.component import Array
+from bayesglm.mixtures.scorer import log_sum
 
 _ROWS = 8192
+_NEAR = 0.1
 
 
 def log_predictive(parts: Sequence[Part], posterior: Posterior, weights: Array, numbers: Sequence[Array]) -> Array:
     """Return log w_k p_k(x), shape (row, component), in the numbers that the components see."""
-    rows = len(numbers[0])
-    found = np.tile(np.log(weights), (rows, 1))
-    for start in range(0, rows, _ROWS):
-        place = slice(start, start + _ROWS)
-        for part, params, each in zip(parts, posterior.params, numbers, strict=True):
-            found[place] += part.component.predictive(params, each[place])
+    found = np.tile(np.log(weights), (len(numbers[0]), 1))
+    for part, params, each in zip(parts, posterior.params, numbers, strict=True):
+        found += part.component.predictive(params, each)
     return found
 
 
 def log_density(parts: Sequence[Part], posterior: Posterior, weights: Array, numbers: Sequence[Array]) -> Array:
     """Return log p(x), shape (row,), in the numbers that the components see."""
-    return np.asarray(logsumexp(log_predictive(parts, posterior, weights, numbers), axis=1))
+    found = np.empty(len(numbers[0]))
+    for start in range(0, len(found), _ROWS):
+        place = slice(start, start + _ROWS)
+        found[place] = log_sum(log_predictive(parts, posterior, weights, [each[place] for each in numbers]))
+    return found
 
 
 def simulate(parts: Sequence[Part], posterior: Posterior, weights: Array, size: int, seed: int,
@@ -63,10 +65,12 @@ def tail_probabilities(parts: Sequence[Part], posterior: Posterior, weights: Arr
                        seed: int) -> Array:
     """Return how much of the predictive mixture is at most as dense as each row, shape (row,).
 
-    A row is compared with simulated rows of its own exposure, over the values that it has.
+    A row is compared with simulated rows of its own exposure, over the values that it has; exposures that are nearly equal
+    are taken as one.
     """
     found = np.empty(len(numbers[0]))
-    exposures = [_exposure(part, each) for part, each in zip(parts, numbers, strict=True)]
+    numbers = [_nearly_equal(each) if part.component.exposed else each for part, each in zip(parts, numbers, strict=True)]
+    exposures = [exposure_of(part, each) for part, each in zip(parts, numbers, strict=True)]
     for alike in _groups(np.hstack(exposures)):
         simulated = simulate(parts, posterior, weights, size, seed, [each[alike[:1]] for each in exposures])
         for rows in _groups(np.hstack([np.isnan(each[alike]) for each in numbers])):
@@ -77,8 +81,27 @@ def tail_probabilities(parts: Sequence[Part], posterior: Posterior, weights: Arr
     return found
 
 
-def _exposure(part: Part, numbers: Array) -> Array:
+def exposure_of(part: Part, numbers: Array) -> Array:
+    """Return the exposures among what a part sees, shape (row, column); 1 where it takes none."""
     return numbers[:, numbers.shape[1] // 2:] if part.component.exposed else np.ones((len(numbers), 1))
+
+
+def _nearly_equal(numbers: Array) -> Array:
+    """Return counts and exposures, exposures between which a count moves by less than _NEAR sds as their mean.
+
+    A Poisson count has about unit sd on the scale 2 sqrt(count), on which expected counts are cut into steps.
+    """
+    size = numbers.shape[1] // 2
+    found = numbers.copy()
+    for j in range(size):
+        counts, exposure = numbers[:, j], numbers[:, size + j]
+        held = ~np.isnan(counts)
+        rate = counts[held].sum() / max(exposure[held].sum(), np.finfo(np.float64).tiny)
+        _, step = np.unique(np.floor(2 * np.sqrt(rate * exposure) / _NEAR), return_inverse=True)
+        mean = np.bincount(step, exposure) / np.bincount(step)
+        alike = np.bincount(step, exposure != exposure[0])[step] == 0
+        found[:, size + j] = np.where(alike, exposure[0], mean[step])
+    return found
 
 
 def _groups(values: Array) -> Iterator[NDArray[np.intp]]:

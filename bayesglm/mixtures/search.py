@@ -16,7 +16,7 @@ import pandas as pd
 
 from bayesglm.mixtures.ascent import Climb, Posterior, Problem, from_responsibilities
 from bayesglm.mixtures.component import Array
-from bayesglm.mixtures.moves import GAIN, Search, State, climb, delete, improve, merge, split
+from bayesglm.mixtures.moves import GAIN, Search, State, climb, delete, drop_empty, improve, merge, split
 from bayesglm.mixtures.starts import kmeans
 
 SUBSAMPLE = 8000
@@ -111,10 +111,10 @@ def structure(problem: Problem, points: Array, seed: int, starts: int) -> tuple[
 
 def _from_one(search: Search) -> State:
     posterior, bound = from_responsibilities(search.problem, np.ones((1, search.problem.rows)))
-    return improve(search, State(posterior, bound), (split, merge, delete))
+    return drop_empty(search, improve(search, State(posterior, bound), (split, merge, delete)))
 
 
 def _from_limit(search: Search) -> State:
     start = kmeans(search.points, min(search.problem.limit, search.problem.rows), search.rng)
     posterior, _ = from_responsibilities(search.problem, start)
-    return improve(search, climb(search.problem, posterior), (merge, delete, split))
+    return drop_empty(search, improve(search, climb(search.problem, posterior), (merge, delete, split)))

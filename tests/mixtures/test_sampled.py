@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import xarray as xr
 from scipy import stats
 from scipy.special import gammaln, logsumexp
 
 from bayesglm.errors import BayesGLMError
-from bayesglm.mixtures import Mixture
+from bayesglm.mixtures import Mixture, MixtureFit
 from bayesglm.mixtures.model import values_at
-from bayesglm.mixtures.sampled import orders, relabel
+from bayesglm.mixtures.sampled import Sampled, orders, relabel
 from tests.mixtures.worlds import mixed, separated
 
 
@@ -161,7 +164,7 @@ def test_what_cannot_be_sampled_is_said():
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["nuts", "advi"])
 def test_separated_components_have_the_posterior_of_coordinate_ascent(engine):
-    table, _ = separated(2, 2, 400, 1)
+    table, _ = separated(2, 2, 150, 1)
     mixture = Mixture(["x0", "x1"], table, max_components=4)
     ascent = mixture.fit(seed=1)
     fit = mixture.fit(seed=1, engine=engine)
@@ -172,3 +175,34 @@ def test_separated_components_have_the_posterior_of_coordinate_ascent(engine):
         sd = two.std("s").values
         assert np.all(np.abs(one.mean("s").values - two.mean("s").values) < 0.25 * sd + 1e-9), name
         assert np.all(np.abs(np.log(one.std("s").values / sd)) < 0.25), name
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """A fit with draws of a sampler, made by hand: one component more often and wider than the other."""
+    rng = np.random.default_rng(1)
+    x = np.concatenate([rng.normal(0, 1, 60), rng.normal(9, 1, 40)])
+    fit = Mixture(["x"], {"x": x}, max_components=3).fit(seed=1)
+    held = {"weight": (("chain", "draw", "component"), rng.dirichlet([6, 4], (2, 5)))}
+    stats_ = {"diverging": (("chain", "draw"), np.zeros((2, 5), bool))}
+    tree = xr.DataTree.from_dict({"posterior": xr.Dataset(held, {"component": [1, 2]}), "sample_stats": xr.Dataset(stats_)})
+    return replace(fit, sampled=Sampled(tree, "nuts", 0.25, float("nan"), reliable=True, seconds=1.5)), x
+
+
+def test_draws_of_a_sampler_are_saved(drawn, tmp_path):
+    fit, _ = drawn
+    fit.save(tmp_path / "fit.bglm")
+    found = MixtureFit.load(tmp_path / "fit.bglm")
+    for group in ("posterior", "sample_stats"):
+        assert found.draws(1)[group].to_dataset().identical(fit.draws(1)[group].to_dataset())
+    assert (found.sampled.engine, found.sampled.relabelled, found.sampled.reliable) == ("nuts", 0.25, True)
+    assert np.isnan(found.sampled.k_hat)
+
+
+def test_draws_of_a_sampler_do_not_outlive_their_rows(drawn):
+    """After new rows they are draws of another posterior: those of coordinate ascent take their place."""
+    fit, x = drawn
+    for later in (fit.update({"x": x}), fit.pooled([fit.update({"x": x})])):
+        assert later.sampled is None
+        assert later.draws(1, 30)["posterior"].sizes["draw"] == 30
+    assert fit.named({1: "warm"}).sampled is fit.sampled

@@ -12,7 +12,7 @@ from bayesglm.checks.replicates import ALARM, FAR, LEVEL, compare
 from bayesglm.mixtures.check import Examined
 from bayesglm.mixtures.columns import Part
 from bayesglm.mixtures.component import Array
-from bayesglm.mixtures.scoring import simulate
+from bayesglm.mixtures.scoring import exposure_of, simulate
 from bayesglm.predict import interval_names
 
 NAME = "predictive"
@@ -86,11 +86,12 @@ def _run(held: Examined, seed: int) -> CheckResult:
     table = held.table.take(np.sort(rng.choice(held.table.rows, min(ROWS, held.table.rows), replace=False)))
     numbers = [part.numbers(table) for part in fit.parts]
     gaps = [np.isnan(each) for each in numbers]
+    exposures = [exposure_of(part, each) for part, each in zip(fit.parts, numbers, strict=True)]
     observed = statistics(fit.parts, numbers)
     drawn = []
     for each in rng.integers(0, 2**31, REPLICATES):
-        rows = simulate(fit.parts, fit.posterior, fit.weights, table.rows, int(each))
-        made = [np.where(gap[:, :row.shape[1]], np.nan, row) for gap, row in zip(gaps, rows, strict=True)]
+        rows = simulate(fit.parts, fit.posterior, fit.weights, table.rows, int(each), exposures)
+        made = [np.where(gap, np.nan, row) for gap, row in zip(gaps, rows, strict=True)]
         drawn.append(statistics(fit.parts, made))
     keys = [key for key in observed if all(key in each for each in drawn)]
     if not keys:

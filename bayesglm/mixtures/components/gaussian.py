@@ -17,6 +17,7 @@ from bayesglm.data.faults import raise_where
 from bayesglm.errors import ColumnTypeError, OptionError
 from bayesglm.mixtures.component import Array, Component, Drawn, Latent, Layout, Params, Symbolic, describe_numbers, filled
 from bayesglm.mixtures.gaps import complete, completed_sums, distance, patterns, upper
+from bayesglm.mixtures.scorer import joint
 from bayesglm.mixtures.wishart import start_gaussians, write_gaussians
 
 WITHIN = 0.1  # prior variance within a component, in variances of the column
@@ -145,45 +146,41 @@ def _missing_natural(params: Params) -> tuple[Array, Array]:
     return np.zeros_like(constant), np.hstack([found, np.ones((len(found), 1)), constant[:, None]])
 
 
-def _scale_root(params: Params) -> tuple[Array, Array]:
-    """Return degrees of freedom and Cholesky factor of the scale of the predictive Student-t."""
+def _scale(params: Params) -> tuple[Array, Array]:
+    """Return degrees of freedom and scale matrices of the predictive Student-t."""
     df = params["nu"] - params["mean"].shape[1] + 1
-    scale = params["psi"] * ((params["kappa"] + 1) / (params["kappa"] * df))[:, None, None]
-    return df, np.linalg.cholesky(scale)
+    return df, params["psi"] * ((params["kappa"] + 1) / (params["kappa"] * df))[:, None, None]
 
 
 def predictive(params: Params, data: Array) -> Array:
     """Return the log density of a multivariate Student-t, over the columns that a row has."""
-    df, root = _scale_root(params)
+    df, scale = _scale(params)
     found = np.empty((len(data), len(df)))
     for rows, held in patterns(data):
-        size, part = int(held.sum()), data[np.ix_(rows, held)]
-        for k, nu in enumerate(df):
-            chol = root[k] if held.all() else np.linalg.cholesky((root[k] @ root[k].T)[np.ix_(held, held)])
-            white = np.linalg.solve(chol, (part - params["mean"][k, held]).T)
-            constant = gammaln((nu + size) / 2) - gammaln(nu / 2) - size / 2 * np.log(nu * np.pi) - np.log(np.diag(chol)).sum()
-            found[rows, k] = constant - (nu + size) / 2 * np.log1p((white**2).sum(axis=0) / nu)
+        root = np.linalg.cholesky(scale[:, held][:, :, held])
+        found[rows] = joint(joint_student_t(df, params["mean"][:, held], root))(data[np.ix_(rows, held)])
     return found
 
 
 def exported(params: Params) -> tuple[str, Mapping[str, Array]]:
     """Return the multivariate Student-t as the scorer takes it."""
-    df, root = _scale_root(params)
-    return joint_student_t(df, params["mean"], root)
+    df, scale = _scale(params)
+    return "joint", joint_student_t(df, params["mean"], np.linalg.cholesky(scale))
 
 
-def joint_student_t(df: Array, mean: Array, root: Array) -> tuple[str, Mapping[str, Array]]:
+def joint_student_t(df: Array, mean: Array, root: Array) -> Mapping[str, Array]:
     """Return a multivariate Student-t with Cholesky factors of its scale as the scorer takes it."""
     size = mean.shape[1]
     constant = gammaln((df + size) / 2) - gammaln(df / 2) - size / 2 * np.log(df * np.pi)
     log_det = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
-    return "joint", {"df": df, "mean": mean, "root": root, "constant": constant - log_det}
+    return {"df": df, "mean": mean, "root": root, "constant": constant - log_det}
 
 
 def simulate(params: Params, labels: NDArray[np.intp], exposure: Array,  # noqa: ARG001 - the contract's
               rng: np.random.Generator) -> Array:
     """Draw rows from multivariate Student-t."""
-    df, root = _scale_root(params)
+    df, scale = _scale(params)
+    root = np.linalg.cholesky(scale)
     normal = rng.standard_normal((len(labels), params["mean"].shape[1]))
     stretch = np.sqrt(df[labels] / rng.chisquare(df[labels]))
     return np.asarray(params["mean"][labels] + stretch[:, None] * np.einsum("nij,nj->ni", root[labels], normal))

@@ -22,6 +22,7 @@ from bayesglm.mixtures.components.poisson import (
     counts_and_exposure,
     describe_counts,
     mean_rate,
+    over_cells,
     root_rates,
     with_exposure,
 )
@@ -85,16 +86,18 @@ def _divergence(prior: Params, params: Params) -> Array:
 
 def _predictive(params: Params, data: Array) -> Array:
     """Beta negative binomial at each concentration, then their mixture."""
-    counts, exposure = counts_and_exposure(data)
-    gammas = _gammas(counts, exposure) - gammaln(counts + 1)[..., None]
-    more = CONCENTRATIONS * exposure[..., None]
-    found = np.empty((len(data), len(params["share"])))
     with np.errstate(divide="ignore"):
         log_share = np.log(params["share"])
-    for k, (a, b) in enumerate(zip(params["success"], params["failure"], strict=True)):
-        each = gammas + betaln(a + more, b + counts[..., None]) - betaln(a, b)
-        found[:, k] = logsumexp(each + log_share[k], axis=2).sum(axis=1)
-    return found
+
+    def log_probability(column: int, counts: Array, exposure: Array) -> Array:
+        gammas = _gammas(counts, exposure) - gammaln(counts + 1)[:, None]
+        more, found = CONCENTRATIONS * exposure[:, None], np.empty((len(counts), len(log_share)))
+        for k, (a, b) in enumerate(zip(params["success"][:, column], params["failure"][:, column], strict=True)):
+            each = gammas + betaln(a + more, b + counts[:, None]) - betaln(a, b)
+            found[:, k] = logsumexp(each + log_share[k, column], axis=1)
+        return found
+
+    return over_cells(data, log_probability)
 
 
 def _drawn(params: Params, size: int, rng: np.random.Generator) -> tuple[Array, Array]:

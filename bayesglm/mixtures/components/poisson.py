@@ -5,7 +5,7 @@ rate_j ~ Gamma(shape_j, per_j), x_j ~ Poisson(exposure_j rate_j); the predictive
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,24 @@ def root_rates(data: Array) -> Array:
     counts, exposure = counts_and_exposure(data)
     unseen = exposure == 0
     return np.asarray(2 * np.sqrt(np.where(unseen, mean_rate(data), counts / np.where(unseen, 1.0, exposure))))
+
+
+def over_cells(data: Array, log_probability: Callable[[int, Array, Array], Array]) -> Array:
+    """Return log probabilities of rows, shape (row, component), from those of each column's distinct cells.
+
+    Parameters
+    ----------
+    data : array, shape (row, 2 column)
+        Counts and exposures.
+    log_probability : callable
+        ``log_probability(column, counts, exposure)`` gives those of some cells of a column, shape (cell, component).
+    """
+    counts, exposure = counts_and_exposure(data)
+    found: list[Array] = []
+    for j in range(counts.shape[1]):
+        cells, place = np.unique(counts[:, j] + 1j * exposure[:, j], return_inverse=True)
+        found.append(log_probability(j, cells.real, cells.imag)[place])
+    return np.asarray(sum(found))
 
 
 def base_counts(data: Array) -> Array:
@@ -93,12 +111,14 @@ def _divergence(prior: Params, params: Params) -> Array:
 
 
 def _predictive(params: Params, data: Array) -> Array:
-    counts, exposure = counts_and_exposure(data)
-    x, e = counts[:, None, :], exposure[:, None, :]
-    shape, per = params["shape"][None], params["per"][None]
-    log_e = np.log(np.where(e > 0, e, 1.0))
-    each = gammaln(x + shape) - gammaln(shape) - gammaln(x + 1) - shape * np.log1p(e / per) + x * (log_e - np.log(per + e))
-    return np.asarray(each.sum(axis=2))
+    def log_probability(column: int, counts: Array, exposure: Array) -> Array:
+        x, e = counts[:, None], exposure[:, None]
+        shape, per = params["shape"][:, column], params["per"][:, column]
+        log_e = np.log(np.where(e > 0, e, 1.0))
+        return np.asarray(gammaln(x + shape) - gammaln(shape) - gammaln(x + 1) - shape * np.log1p(e / per)
+                          + x * (log_e - np.log(per + e)))
+
+    return over_cells(data, log_probability)
 
 
 def _simulate(params: Params, labels: NDArray[np.intp], exposure: Array, rng: np.random.Generator) -> Array:

@@ -77,7 +77,7 @@ def _exported(params: Params) -> tuple[str, Mapping[str, Array]]:
     size = params["mean"].shape[1]
     root = np.zeros((len(params["mean"]), size, size))
     root[:, range(size), range(size)] = np.sqrt(_variance(params))
-    return joint_student_t(2 * params["shape"], params["mean"], root)
+    return "joint", joint_student_t(2 * params["shape"], params["mean"], root)
 
 
 def _simulate(params: Params, labels: NDArray[np.intp], exposure: Array,  # noqa: ARG001 - the contract's

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
+from numpy.polynomial import Chebyshev
 from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import gammaln, logsumexp, softmax
@@ -34,8 +35,8 @@ from bayesglm.mixtures.gaps import complete, completed_sums, distance, patterns
 from bayesglm.mixtures.grid import choose, describe_grid, quantile
 
 DEGREES = np.array([1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 15.0, 30.0, 100.0])
-_NODES = np.linspace(-14.0, 8.0, 49)  # sds of log u around its mode given a row, for the predictive
-_HALVINGS = 45
+_REACH = 40.0  # nats below the peak at which the integral over the scale of a row ends
+_SERIES = (32, 64, 128)  # degrees of Chebyshev series in the log of 1 + squared distance
 _NEGLIGIBLE = 1e-9  # probability on the grid that no density shows
 
 
@@ -139,42 +140,44 @@ def _expect(params: Params | None, data: Array) -> tuple[Array, Callable[[Array]
 
 
 def _kernel(params: Params, k: int, g: int, data: Array, held: NDArray[np.bool_]) -> Array:
-    """Return the log predictive density at one g: given u it is a multivariate t, and u is summed over a grid around its mode.
-
-    The integrand in log u is smooth and falls off at both ends, so equally spaced points converge as fast as any rule.
-    """
-    size, free = int(held.sum()), DEGREES[g]
-    kappa, psi = params["kappa"][k, g], params["psi"][k, g][np.ix_(held, held)]
+    """Return the log predictive density at one g, which depends on a row by its Mahalanobis distance alone."""
+    size = int(held.sum())
     df = params["nu"][k, g] - params["mean"].shape[2] + 1
-    chol = np.linalg.cholesky(psi / df)
-    square = (np.linalg.solve(chol, (data[:, held] - params["mean"][k, g, held]).T) ** 2).sum(axis=0)
-    mode, step = _peak(square, size, df, kappa, free)
-    log_u = mode[:, None] + step[:, None] * _NODES
+    chol = np.linalg.cholesky(params["psi"][k, g][np.ix_(held, held)] / df)
+    white = (data[:, held] - params["mean"][k, g, held]) @ np.linalg.inv(chol).T
+
+    def log_density(distance: Array) -> Array:
+        return _log_radial(np.expm1(distance), size, df, params["kappa"][k, g], DEGREES[g])
+
+    return _by_series(log_density, np.log1p((white**2).sum(axis=1))) - np.log(np.diag(chol)).sum()
+
+
+def _by_series(function: Callable[[Array], Array], at: Array) -> Array:
+    """Return a function at many points by the first Chebyshev series whose last terms are negligible, else at each point."""
+    for degree in _SERIES:
+        if 2 * degree > len(at):
+            break
+        series = Chebyshev.interpolate(function, degree, [at.min(), at.max() + 1e-6])
+        if np.abs(series.coef[-4:]).max() < 1e-11 * np.abs(series.coef).max():
+            return np.asarray(series(at))
+    return function(at)
+
+
+def _log_radial(square: Array, size: int, df: float, kappa: float, free: float) -> Array:
+    """Return the log density at squared distances: a multivariate t given u, which is summed over a grid of log u.
+
+    The integrand falls off as u^((free + size) / 2) below 1 / square and as exp(-u free / 2) above 1. It is analytic where the
+    imaginary part of log u is below pi / 2, so equal steps converge as fast as any rule.
+    """
+    power = (free + size) / 2
+    low, high = -np.log1p(square) - _REACH / power - 1.0, np.log1p(2 * _REACH / free) + 1.0
+    count = int(np.ceil((high - low.min()) / min(0.35, 0.6 / np.sqrt(power)))) + 1
+    log_u = np.linspace(low, high, count, axis=1)
     widen = np.exp(-log_u) + 1 / kappa
-    constant = gammaln((df + size) / 2) - gammaln(df / 2) - size / 2 * np.log(df * np.pi) - np.log(np.diag(chol)).sum()
+    constant = gammaln((df + size) / 2) - gammaln(df / 2) - size / 2 * np.log(df * np.pi)
     of_x = constant - size / 2 * np.log(widen) - (df + size) / 2 * np.log1p(square[:, None] / (df * widen))
     of_u = free / 2 * np.log(free / 2) - gammaln(free / 2) + free / 2 * (log_u - np.exp(log_u))
-    return np.asarray(logsumexp(of_x + of_u, axis=1) + np.log(step * (_NODES[1] - _NODES[0])))
-
-
-def _slope(log_u: Array, square: Array, size: int, df: float, kappa: float, free: float) -> Array:
-    """Return the derivative in log u of the log density of a row and its scale."""
-    near = np.exp(-log_u)
-    widen = near + 1 / kappa
-    away = square / (df * widen + square)
-    return np.asarray(0.5 * near / widen * (size - (df + size) * away) + free / 2 * (1 - np.exp(log_u)))
-
-
-def _peak(square: Array, size: int, df: float, kappa: float, free: float) -> tuple[Array, Array]:
-    """Return the mode of log u for each row, by halving, and the sd that its curvature gives."""
-    low, high = -np.log1p(square / free) - 1.0, np.full(len(square), np.log1p(size / free) + 1.0)
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        up = _slope(middle, square, size, df, kappa, free) > 0
-        low, high = np.where(up, middle, low), np.where(up, high, middle)
-    mode, small = (low + high) / 2, 1e-4
-    ends = [_slope(mode + sign * small, square, size, df, kappa, free) for sign in (-1, 1)]
-    return mode, np.sqrt(2 * small / np.maximum(ends[0] - ends[1], 1e-9))
+    return np.asarray(logsumexp(of_x + of_u, axis=1) + np.log((high - low) / (count - 1)))
 
 
 def _predictive(params: Params, data: Array) -> Array:
