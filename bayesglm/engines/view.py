@@ -21,13 +21,13 @@ from bayesglm.engines.native import Native
 from bayesglm.engines.proposal import Proposal, adapted, first_proposal, theta_shape
 from bayesglm.engines.structured import Prepared
 from bayesglm.engines.verdict import FEWEST_EFFECTIVE, Verdict, Weights, judge, moved, smooth
-from bayesglm.latent.levels import CANDIDATES, Integrated, Levels, rule_of
+from bayesglm.latent.levels import CANDIDATES, SPREAD, Integrated, Levels, rule_of
 
 Array = NDArray[np.float64]
 MOST_NUMBERS = 4_000_000  # of all proposals together, unless a block has more
 ROUNDS = 3
 FEWEST_TO_LEARN_FROM = 50.0  # effective draws
-COSTLY = 100_000  # evaluations of a cell for one draw
+COSTLY = 20_000  # evaluations of a cell for one draw
 GROUP_DRAWS, GROUPS_LOOKED_AT = 200, 20
 # Of the search for the maximum, in sds: differences, longest step, the step that ends it; and the flattest curvature believed.
 STRIDE, LONGEST, CLOSE, MOST_STRIDES, LEAST_BEND = 0.5, 4.0, 0.1, 15, 0.05
@@ -139,7 +139,7 @@ def levels_view(prepared: Prepared, levels: Levels, *, wanted: int, most: int, c
     def complete(x: Array, seed: np.random.SeedSequence) -> tuple[Array, Array]:
         def one(given: tuple[Array, np.random.SeedSequence]) -> tuple[float, Array]:
             (tau, y), rng = np.split(given[0], [whole.theta]), np.random.default_rng(given[1])
-            return integrated(tau, y, rng.standard_normal((CANDIDATES, len(whole.rest))), rng.uniform(size=levels.count))
+            return integrated(tau, y, rng.normal(0.0, SPREAD, (CANDIDATES, len(whole.rest))), rng.uniform(size=levels.count))
 
         found = in_threads(one, zip(x, seed.spawn(len(x)), strict=True), cores)
         q = np.empty((len(x), transported.size))
@@ -204,11 +204,12 @@ def largest_k_hat(integrated: Integrated, tau: Array, y: Array) -> float:
         Hyperparameters and core.
     """
     levels = integrated.levels
-    z = np.random.default_rng(0).standard_normal((GROUP_DRAWS, len(levels.level)))
+    z = np.random.default_rng(0).normal(0.0, SPREAD, (GROUP_DRAWS, len(levels.level)))
     found = integrated.ratios(tau, y, z)
     if found is None:
         return np.inf
     ratio = found[1][:, :-1]
+    np.add.at(ratio.T, levels.level, -0.5 * (1.0 - SPREAD**-2) * (z**2).T)
     worst = np.argsort(ratio.std(axis=0))[-GROUPS_LOOKED_AT:]
     return max(smooth(ratio[:, c]).k_hat for c in worst)
 

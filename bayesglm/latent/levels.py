@@ -42,6 +42,7 @@ NODES = {1: 7, 2: 5}
 _DEGREE = 4
 REACH = 3.0  # further out a polynomial is read at this distance
 CANDIDATES = 16
+SPREAD = 1.25  # sd of candidates: where data are few, the posterior of a level has longer tails than the transport
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,7 +166,7 @@ class Integrated:
         tau, y : array
             Hyperparameters and core in transported coordinates.
         candidates : array, shape (candidate, S)
-            Standard normal numbers that z is picked from.
+            Normal numbers with mean 0 and sd `SPREAD` that z is picked from.
         uniform : array, shape (level,)
             Uniform numbers that pick.
         """
@@ -173,7 +174,8 @@ class Integrated:
         if found is None:
             return -np.inf, candidates[0]
         shared, ratio = found
-        z = _pick(self.rule.fit @ ratio[:, :-1], self.rule.powers, candidates, uniform, self.levels.level, self.levels.place)
+        coefficients = np.ascontiguousarray((self.rule.fit @ ratio[:, :-1]).T)
+        z = _pick(coefficients, self.rule.powers, candidates, uniform, self.levels.level, self.levels.place)
         return self._total(shared, ratio), z
 
     def log_density(self, tau: Array, y: Array) -> float:
@@ -256,33 +258,32 @@ def _log_sums(ratio, log_weight):
 
 @njit(cache=True, nogil=True)
 def _pick(coefficients, powers, candidates, uniform, level, place):
-    """Return one of the candidates for each level, picked by the polynomial."""
-    number, size, count, wide = len(candidates), len(level), coefficients.shape[1], powers.shape[1]
+    """Return one of the candidates for each level, picked by N(z) exp(polynomial) over their own density."""
+    number, size, (count, terms), wide = len(candidates), len(level), coefficients.shape, powers.shape[1]
     where = np.full((count, wide), -1)
     for j in range(size):
         where[level[j], place[j]] = j
-    z, value, x = np.empty(size), np.empty(number), np.zeros(wide)
+    z, weight, power = np.empty(size), np.empty(number), np.ones((wide, powers.max() + 1))
     for c in range(count):
         for i in range(number):
+            total = 0.0
             for a in range(wide):
-                x[a] = 0.0 if where[c, a] < 0 else min(max(candidates[i, where[c, a]], -REACH), REACH)
-            value[i] = _polynomial(coefficients[:, c], powers, x)
-        chosen = _choose(np.exp(value - value.max()), uniform[c])
+                x = 0.0 if where[c, a] < 0 else candidates[i, where[c, a]]
+                total -= 0.5 * (1.0 - 1.0 / (SPREAD * SPREAD)) * x * x
+                x = min(max(x, -REACH), REACH)
+                for m in range(1, power.shape[1]):
+                    power[a, m] = power[a, m - 1] * x
+            for m in range(terms):
+                term = coefficients[c, m]
+                for a in range(wide):
+                    term *= power[a, powers[m, a]]
+                total += term
+            weight[i] = np.exp(total)
+        chosen = _choose(weight, uniform[c])
         for a in range(wide):
             if where[c, a] >= 0:
                 z[where[c, a]] = candidates[chosen, where[c, a]]
     return z
-
-
-@njit(cache=True, nogil=True)
-def _polynomial(coefficients, powers, x):
-    total = 0.0
-    for m in range(len(powers)):
-        term = coefficients[m]
-        for a in range(len(x)):
-            term *= x[a] ** powers[m, a]
-        total += term
-    return total
 
 
 @njit(cache=True, nogil=True)

@@ -5,8 +5,9 @@ At (w, v) with eta = A Lambda(theta) (w, v) + offset, gradient g and curvature W
     gradient = Lambda' A' g + gradient of the log prior        P = K(theta) + Lambda' A' W A Lambda
     step = P^-1 gradient, shortened until the log joint density rises
 
-Where W is not positive semi-definite its negative part is left out, which keeps the step uphill. The equation is solved by conjugate
-gradients with the factor of P, which is one iteration except where P leaves something out (the prior's view of a walk's mean).
+Where P is not positive definite, the negative part of W is left out, which keeps the step uphill. The equation is solved by
+conjugate gradients with the factor of P, which is one iteration except where P leaves something out (the prior's view of a walk's
+mean).
 """
 
 from __future__ import annotations
@@ -260,11 +261,16 @@ def find_mode(posterior: Posterior, t: Array, start: Vector) -> Point:
     """Return the posterior at the most probable field given t, searched from a start."""
     point = Point(posterior, t, *start)
     for _ in range(_MOST_STEPS):
-        precision = point.precision(point.positive_weight)
+        weight = point.weight
+        precision = point.precision(weight)
+        exact = precision is not None
+        if precision is None:
+            weight = point.positive_weight
+            precision = point.precision(weight)
         if precision is None:
             break
         g_w, g_v = point.gradient
-        s_w, s_v = point.solve(precision, point.positive_weight, g_w, g_v)
+        s_w, s_v = point.solve(precision, weight, g_w, g_v)
         gain = g_w @ s_w + g_v @ s_v
         if not gain > _DECREMENT:
             break
@@ -277,6 +283,7 @@ def find_mode(posterior: Posterior, t: Array, start: Vector) -> Point:
         else:
             break
         point = new
-        if gain < 1e-6 and step == 1.0:
+        # So near the mode a step of the exact Hessian leaves nothing; any other leaves a share of the way.
+        if exact and gain < 1e-6 and step == 1.0:
             break
     return point
