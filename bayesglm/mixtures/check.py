@@ -56,7 +56,7 @@ class Examined:
 
 def frame_of(fit: FittedMixture, table: Table) -> pd.DataFrame:
     """Return the columns of the fit as a data frame."""
-    return pd.DataFrame({name: table[name].labels() for part in fit.parts for name in part.columns})
+    return pd.DataFrame({name: table[name].labels() for name in fit.columns})
 
 
 def examined(fit: FittedMixture, data: Any = None) -> Examined:

@@ -161,10 +161,9 @@ def parts_of(columns: Sequence[str], table: Table, components: Mapping[str, Comp
     Raises
     ------
     BayesGLMError
-        A transform or an exposure that is unknown or does not go with its column, or a column that cannot be described.
+        An exposure that is unknown or does not go with its column, or a column that cannot be described.
     """
     exposure = exposure or {}
-    _check_transform(columns, components, transform)
     _check_exposure(columns, components, exposure)
     groups: dict[str, list[str]] = {}
     for name in columns:
@@ -203,7 +202,8 @@ def read_rows(frame: object, names: Sequence[str]) -> tuple[Table, Schema]:
     return read_table(frame, names, missing=dict.fromkeys(names, KEEP))
 
 
-def _check_transform(columns: Sequence[str], components: Mapping[str, Component], transform: Mapping[str, str]) -> None:
+def check_transform(columns: Sequence[str], components: Mapping[str, Component], transform: Mapping[str, str]) -> None:
+    """Raise where a transform is unknown, or does not go with its column."""
     for name, how in transform.items():
         if name not in columns:
             raise unknown("column in transform=", name, columns)

@@ -25,14 +25,15 @@ def findings_of(parts: Sequence[Part], table: Table, limit: int) -> tuple[Findin
     limit : int
         Most components.
     """
-    return (*table.findings, *_many_columns(parts), *_few_rows(parts, table, limit), *_repeated_rows(parts, table))
+    return (*table.findings, *many_columns(parts), *_few_rows(parts, table, limit), *_repeated_rows(parts, table))
 
 
-def _many_columns(parts: Sequence[Part]) -> list[Finding]:
+def many_columns(parts: Sequence[Part]) -> list[Finding]:
+    """Point out columns that are described together and are many."""
     joint = [part for part in parts if part.component.scaled and len(part.layout.names) > _MANY]
     return [Finding("many_columns", part.layout.names[0], (), len(part.layout.names),
                     f"{len(part.layout.names)} columns are described together: distances hardly differ in so many. "
-                    "Project them on fewer scores first (bayesglm.mixtures.projection).") for part in joint]
+                    "Give projection='pca', scores=0.95.") for part in joint]
 
 
 def _few_rows(parts: Sequence[Part], table: Table, limit: int) -> list[Finding]:

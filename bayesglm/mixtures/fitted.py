@@ -5,6 +5,7 @@ What people ask of it beyond that are the methods of `MixtureFit`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from bayesglm.mixtures.component import Array
 from bayesglm.mixtures.expectation import assign
 from bayesglm.mixtures.identity import Identity
 from bayesglm.mixtures.profile import contrasts, distinguished_by
+from bayesglm.mixtures.projection import Projection
 from bayesglm.mixtures.sampled import Sampled
 from bayesglm.mixtures.scoring import log_density, tail_probabilities
 from bayesglm.mixtures.search import Found
@@ -55,6 +57,8 @@ class FittedMixture:
         The rows it was fitted to, where they are at hand.
     sampled : Sampled, optional
         Draws by NUTS or ADVI, where that was the engine.
+    projection : Projection, optional
+        How columns become the scores that are described, where they do.
     """
 
     schema: Schema
@@ -66,6 +70,15 @@ class FittedMixture:
     identity: Identity
     table: Table | None = None
     sampled: Sampled | None = None
+    projection: Projection | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a table that are read, exposures included."""
+        names = [name for part in self.parts for name in part.columns]
+        if self.projection is not None:
+            names = [*self.projection.columns, *(name for name in names if name not in self.projection.names)]
+        return tuple(dict.fromkeys(names))
 
     @property
     def posterior(self) -> Posterior:
@@ -88,7 +101,9 @@ class FittedMixture:
 
         The weights' intervals are equal-tailed, from posterior draws with the fit's seed. A column on the log scale has
         the mean and sd of a log-normal; a categorical one has the probability of each level. Means and sds are those of
-        the expected parameters. ``distinguished_by`` says in which columns a component differs most from the others.
+        the expected parameters. With a projection they are those of the scores, and what mean scores stand for is added:
+        ``x_mean`` for each column, ``x_median`` where it is on the log scale. ``distinguished_by`` says in which columns a
+        component differs most from the others.
         """
         weights = self.prior.draw(self.posterior.weights, _INTERVAL_DRAWS, np.random.default_rng(self.seed))
         low, high = interval_names("weight", LEVEL)
@@ -98,6 +113,8 @@ class FittedMixture:
         for part, params in zip(self.parts, self.posterior.params, strict=True):
             shown |= part.component.describe(params, part.layout)
         found = contrasts(self.parts, pd.DataFrame(shown), self.weights)
+        if self.projection is not None:
+            shown |= self.projection.describe(np.column_stack([shown[f"{name}_mean"] for name in self.projection.names]))
         return pd.DataFrame(shown | {"distinguished_by": [distinguished_by(found, k) for k in range(self.posterior.size)]})
 
     @property
@@ -117,11 +134,17 @@ class FittedMixture:
     def score(self, data: Any) -> Array:
         """Return the log predictive density of each row, shape (row,), in original units (nats).
 
-        It depends on the units and on the columns: compare it on the same columns only.
+        It depends on the units and on the columns: compare it on the same columns only. With a projection on fewer scores than
+        columns, where rows have no density in original units, it is that of the scores.
         """
-        numbers = self.numbers(data)
-        jacobian = np.sum([part.log_jacobian(each) for part, each in zip(self.parts, numbers, strict=True)], axis=0)
-        return np.asarray(log_density(self.parts, self.posterior, self.weights, numbers) + jacobian)
+        table = self.read(data)
+        numbers = [part.numbers(table) for part in self.parts]
+        return log_density(self.parts, self.posterior, self.weights, numbers) + self.log_jacobian(table, numbers)
+
+    def log_jacobian(self, table: Table, numbers: Sequence[Array]) -> Array:
+        """Return what turns log densities of rows' numbers into those of their columns, shape (row,)."""
+        found = np.sum([part.log_jacobian(each) for part, each in zip(self.parts, numbers, strict=True)], axis=0)
+        return np.asarray(found if self.projection is None else found + self.projection.log_jacobian(table))
 
     def tail_probability(self, data: Any, *, seed: int = 1, size: int = 20_000) -> Array:
         """Return how much of the predictive mixture is at most as dense as each row, shape (row,).
@@ -180,10 +203,10 @@ class FittedMixture:
                 f"{len(climb.bounds) // 2} sweeps, {state}\n{self.components.to_string(index=False)}")
 
     def read(self, data: Any = None) -> Table:
-        """Return the columns of the fit in some rows, or the rows it was fitted to."""
+        """Return the columns of the fit in some rows, or the rows it was fitted to; scores stand behind what they are made of."""
         if data is not None:
-            names = list(dict.fromkeys(name for part in self.parts for name in part.columns))
-            return read_table(data, names, self.schema)[0]
+            table = read_table(data, self.columns, self.schema)[0]
+            return table if self.projection is None else self.projection.extend(table)
         if self.table is None:
             raise OptionError("the fit has no rows at hand", rule="a fit that was loaded, or that learnt from pieces, keeps none",
                               fix="Give the rows as data.")

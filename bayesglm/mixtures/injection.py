@@ -174,12 +174,15 @@ def _rows(total: int, wanted: int | None, kind: Kind, rng: np.random.Generator) 
 def detection_rates(fit: FittedMixture, data: Any, *, sizes: Sequence[float], kinds: Sequence[str], rate: float, seed: int,
                     rows: int | None) -> pd.DataFrame:
     """Return how many injected rows are flagged; see `MixtureFit.detection_rates`."""
-    layouts = [(name, bool(part.layout.log[j])) for part in fit.parts for j, name in enumerate(part.layout.names)
-               if not part.layout.levels]
+    layouts = {name: bool(part.layout.log[j]) for part in fit.parts for j, name in enumerate(part.layout.names)
+               if not part.layout.levels}
+    if fit.projection is not None:
+        others = {name: log for name, log in layouts.items() if name not in fit.projection.names}
+        layouts = {**dict(zip(fit.projection.columns, fit.projection.log, strict=True)), **others}
     if not layouts:
         raise OptionError("the mixture has no numeric column", rule="anomalies are injected into numbers",
                           fix="Add a numeric column.")
-    columns, log = [name for name, _ in layouts], [name for name, on_log in layouts if on_log]
+    columns, log = list(layouts), [name for name, on_log in layouts.items() if on_log]
     clean = _frame(fit, data)
     threshold = by_rate(fit.tail_probability(data, seed=seed), rate)
     low, high = interval_names("detected", LEVEL)
@@ -197,4 +200,4 @@ def detection_rates(fit: FittedMixture, data: Any, *, sizes: Sequence[float], ki
 
 def _frame(fit: FittedMixture, data: Any) -> pd.DataFrame:
     table = fit.read(data)
-    return pd.DataFrame({name: table[name].labels() for part in fit.parts for name in part.layout.names})
+    return pd.DataFrame({name: table[name].labels() for name in fit.columns})

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
+import numpy as np
 import pandas as pd
 
 from bayesglm.errors import OptionError, unknown
@@ -18,6 +19,7 @@ from bayesglm.mixtures.batches import batches_of, piece_rows, survey
 from bayesglm.mixtures.fitted import FittedMixture
 from bayesglm.mixtures.identity import Standing, follow
 from bayesglm.mixtures.learning import SAMPLE, Source, source_of, tables_of
+from bayesglm.mixtures.projection import Projection
 from bayesglm.mixtures.update import Policy, pooled, refresh
 from bayesglm.predict import check_seed
 
@@ -141,6 +143,9 @@ class LastingMixture(FittedMixture):
             raise OptionError(f"the earlier fit describes {described[0]}", value=described[0],
                               rule=f"ids are matched where both describe the same, here {described[1]}",
                               fix="Fit with the same columns, components and transforms.")
+        if not _same_projection(before.projection, self.projection):
+            raise OptionError("the earlier fit projects its columns otherwise", rule="ids are matched on the same scores",
+                              fix="Fit with projection=earlier.projection.")
         number = max((each.refresh for each in before.identity.changes), default=0) + 1
         identity = follow(before.identity, before.standing, self.standing, check_seed(seed), number, self.posterior.counts)
         return replace(self, identity=identity)
@@ -190,13 +195,19 @@ class LastingMixture(FittedMixture):
         saving.export(self, path)
 
     def _source(self, data: Any) -> Source:
-        names = list(dict.fromkeys(name for part in self.parts for name in part.columns))
+        names = self.columns
         rows = piece_rows(1 + sum(part.width for part in self.parts))
         batches = batches_of(data, names)
         if batches is None:
             return source_of(self.read(data), 1 + sum(part.width for part in self.parts), rows)
         surveyed = survey(batches, names, SAMPLE, seed=0)
-        return Source(self.read(surveyed.sample), surveyed.rows, tables_of(batches, names, self.schema, rows))
+        return Source(self.read(surveyed.sample), surveyed.rows, tables_of(batches, names, self.schema, rows, self.projection))
+
+
+def _same_projection(first: Projection | None, second: Projection | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    return all(np.array_equal(getattr(first, each.name), getattr(second, each.name)) for each in fields(Projection))
 
 
 def _policy(forgetting: float, floor: float, patience: int, protect: Collection[int]) -> Policy:

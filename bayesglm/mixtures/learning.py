@@ -16,6 +16,7 @@ from bayesglm.mixtures.columns import Part, rows_of
 from bayesglm.mixtures.component import Array
 from bayesglm.mixtures.expectation import Rows
 from bayesglm.mixtures.memoised import ascend_in_pieces
+from bayesglm.mixtures.projection import Projection
 from bayesglm.mixtures.search import MOST_SWEEPS, POLISH, Found, find
 
 SAMPLE = 32_768  # rows that stand for a table in pieces: scales, priors and the search see them
@@ -57,11 +58,12 @@ def source_of(table: Table, width: int, rows: int) -> Source:
     return Source(table.take(drawn), table.rows, tables)
 
 
-def tables_of(batches: Batches, names: Sequence[str], schema: Schema, rows: int) -> Tables:
-    """Return what reads pieces as checked tables, held against a schema."""
+def tables_of(batches: Batches, names: Sequence[str], schema: Schema, rows: int, projection: Projection | None) -> Tables:
+    """Return what reads pieces as checked tables, held against a schema, with scores where there is a projection."""
     def tables() -> Iterator[Table]:
         for frame in batches.read(rows):
-            yield read_table(frame, names, schema)[0]
+            table = read_table(frame, names, schema)[0]
+            yield table if projection is None else projection.extend(table)
 
     return tables
 

@@ -103,7 +103,7 @@ def examples(fit: FittedMixture, data: Any, per: int) -> pd.DataFrame:
     responsibilities = fit.responsibilities(data)
     density = log_predictive(fit.parts, fit.posterior, fit.weights, fit.numbers(data))
     table = fit.read(data)
-    names = [name for part in fit.parts for name in part.layout.names]
+    names = list(fit.columns)
     lines: list[dict[str, Any]] = []
     for k, id in enumerate(fit.ids):
         member = np.flatnonzero(responsibilities.argmax(axis=1) == k)

@@ -14,13 +14,14 @@ from bayesglm.data.table import Finding, Table
 from bayesglm.errors import DuplicateColumnError, OptionError, unknown
 from bayesglm.mixtures.ascent import Problem
 from bayesglm.mixtures.batches import batches_of, piece_rows, survey
-from bayesglm.mixtures.columns import MISSING, Part, columns_of, components_of, exposure_of, parts_of, read_rows
+from bayesglm.mixtures.columns import MISSING, Part, check_transform, columns_of, components_of, exposure_of, parts_of, read_rows
 from bayesglm.mixtures.expectation import Rows
 from bayesglm.mixtures.findings import findings_of
 from bayesglm.mixtures.fit import MixtureFit
 from bayesglm.mixtures.identity import first_identity
 from bayesglm.mixtures.learning import SAMPLE, Source, learn, source_of, tables_of
 from bayesglm.mixtures.model import build
+from bayesglm.mixtures.projection import Projection, projection_of
 from bayesglm.mixtures.sampled import ASCENT, ENGINES, run
 from bayesglm.mixtures.search import SUBSAMPLE
 from bayesglm.mixtures.weights import WEIGHTS, Weights
@@ -60,6 +61,11 @@ class Mixture:
     missing : {"refuse", "marginalise"}
         Whether missing values are an error, or integrated out: a row then says what its other values say, given that what is
         missing does not depend on the missing value.
+    projection : {"pca", "whiten"} or Projection, optional
+        Describe the numbers with a scale by their principal components, "pc1", "pc2" and so on; "whiten" scales these to a
+        variance of 1. The projection of an earlier fit is taken as it is.
+    scores : int or float, optional
+        How many principal components; or, below 1, as few as hold this share of the standardised columns' variance.
 
     Raises
     ------
@@ -81,6 +87,7 @@ class Mixture:
     prior: Weights
     concentration: float
     max_components: int
+    projection: Projection | None
 
     def __init__(
         self,
@@ -94,6 +101,8 @@ class Mixture:
         concentration: float = 1.0,
         exposure: str | Mapping[str, str] | None = None,
         missing: str = "refuse",
+        projection: str | Projection | None = None,
+        scores: float | None = None,
     ) -> None:
         names = _checked_names(columns)
         _check_limit(max_components)
@@ -110,8 +119,13 @@ class Mixture:
         table, schema = read_rows(data if surveyed is None else surveyed.sample, read)
         if table.rows < 2:
             raise OptionError("the table has one row", value=1, rule="a mixture needs at least two rows", fix="Add rows.")
-        components = components_of(names, table, component)
-        parts = parts_of(names, table, components, transform or {}, exposure_of(exposure, components),
+        components, transform = components_of(names, table, component), dict(transform or {})
+        check_transform(names, components, transform)
+        projected = projection_of(projection, scores, table, components, frozenset(transform))
+        if projected is not None:
+            table, components = projected.extend(table), projected.described(components)
+            transform = {}
+        parts = parts_of(tuple(components), table, components, transform, exposure_of(exposure, components),
                          missing=missing == "marginalise")
         width = 1 + sum(part.width for part in parts)
         _check_size(width, table)
@@ -119,9 +133,9 @@ class Mixture:
             source = source_of(table, width, piece_rows(width))
         else:
             schema = surveyed.complete(schema)
-            source = Source(table, surveyed.rows, tables_of(batches, read, schema, piece_rows(width)))
+            source = Source(table, surveyed.rows, tables_of(batches, read, schema, piece_rows(width), projected))
         made = {"source": source, "schema": schema, "parts": parts, "prior": WEIGHTS[weights],
-                "concentration": float(concentration), "max_components": int(max_components)}
+                "concentration": float(concentration), "max_components": int(max_components), "projection": projected}
         for name, value in made.items():
             object.__setattr__(self, name, value)
 
@@ -186,7 +200,7 @@ class Mixture:
         drawn = None if engine == ASCENT else run(
             priors, self.parts, [part.numbers(self.table) for part in self.parts], found.climb.posterior, engine, seed=seed)
         return MixtureFit(self.schema, self.parts, self.prior, found, seed, priors,
-                          first_identity(found.climb.posterior.size), table, drawn)
+                          first_identity(found.climb.posterior.size), table, drawn, self.projection)
 
     def _priors(self) -> Problem:
         blocks = tuple(part.block(part.numbers(self.table)) for part in self.parts)

@@ -124,9 +124,10 @@ def group_weights(logs: Array, weights: Array) -> Array:
 
 def _shared(fit: MixtureFit, table: pd.DataFrame, place: NDArray[np.intp], test: NDArray[np.bool_]) -> Array:
     """Return the held-out log density under shared components, with weights learnt in each group."""
-    numbers = fit.numbers(table)
+    held = fit.read(table)
+    numbers = [part.numbers(held) for part in fit.parts]
     logs = log_predictive(fit.parts, fit.posterior, fit.weights, numbers) - np.log(fit.weights)
-    jacobian = np.sum([part.log_jacobian(each) for part, each in zip(fit.parts, numbers, strict=True)], axis=0)
+    jacobian = fit.log_jacobian(held, numbers)
     found = np.empty(len(place))
     for group in np.unique(place):
         rows = place == group

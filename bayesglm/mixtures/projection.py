@@ -3,26 +3,25 @@
     z = (x - center) / scale,    scores = z V    (whitened: scores / sd of each score)
 
 V holds the leading eigenvectors of the correlation matrix of the rows it was learnt from; the largest entry of each is positive,
-so that learning again from like rows gives like scores. Whitening removes what the sizes of the scores say.
+so that learning again from like rows gives like scores. Whitening removes what the sizes of the scores say. A column on the log
+scale is its logarithm throughout. Made by `Mixture`, kept by `MixtureFit`.
 Source: Jolliffe (2002), Principal Component Analysis, chapters 2 and 3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 
-from bayesglm.data.door import read_table
-from bayesglm.data.schema import Schema
-from bayesglm.errors import ColumnTypeError, OptionError
-from bayesglm.mixtures.component import Array
-from bayesglm.mixtures.fit import MixtureFit
-from bayesglm.mixtures.mixture import Mixture
+from bayesglm.data.faults import raise_where
+from bayesglm.data.table import Column, Table
+from bayesglm.errors import DuplicateColumnError, MissingValueError, OptionError, unknown
+from bayesglm.mixtures.columns import raw_numbers
+from bayesglm.mixtures.component import Array, Component
 
+PROJECTIONS = ("pca", "whiten")
 _SMALLEST = 1e-10  # share of the variance below which a direction holds rounding only
 
 
@@ -34,6 +33,8 @@ class Projection:
     ----------
     columns : tuple of str
         The columns.
+    log : tuple of bool
+        Which of them are on the log scale.
     center, scale : array, shape (column,)
         Mean and sd of each.
     loadings : array, shape (column, score)
@@ -42,185 +43,179 @@ class Projection:
         What each score is divided by: its sd, or 1 where scores are not whitened.
     explained : array, shape (score,)
         Share of the standardised columns' variance in each score.
-    schema : Schema
-        What the columns were like.
-
-    Examples
-    --------
-    >>> x = np.arange(6.0)
-    >>> found = learn(["a", "b"], {"a": x, "b": 3 * x + 1}, scores=1)
-    >>> found.explained.round(6).tolist(), found.back(np.zeros((1, 1))).tolist()
-    ([1.0], [[2.5, 8.5]])
     """
 
     columns: tuple[str, ...]
+    log: tuple[bool, ...]
     center: Array
     scale: Array
     loadings: Array
     sd: Array
     explained: Array
-    schema: Schema
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the scores."""
+        """Names of the scores: pc1, pc2 and so on."""
         return tuple(f"pc{j + 1}" for j in range(len(self.sd)))
 
-    def scores(self, data: Any) -> pd.DataFrame:
-        """Return the scores of some rows, and every other column of a pandas frame or a mapping as it is.
+    @property
+    def logs(self) -> frozenset[str]:
+        """The columns on the log scale."""
+        return frozenset(name for name, log in zip(self.columns, self.log, strict=True) if log)
+
+    def extend(self, table: Table) -> Table:
+        """Return a table with the scores behind its columns.
 
         Raises
         ------
         BayesGLMError
-            A column that is missing, of another kind, or has missing values.
+            A missing value, or one at or below 0 in a column on the log scale.
         """
-        table, _ = read_table(data, list(self.columns), self.schema)
-        raw = np.column_stack([table[name].values for name in self.columns])
-        found = pd.DataFrame((raw - self.center) / self.scale @ self.loadings / self.sd, columns=list(self.names))
-        if not isinstance(data, pd.DataFrame | dict):
-            return found
-        others = pd.DataFrame({name: data[name] for name in data if name not in self.columns}).reset_index(drop=True)
-        return pd.concat([found, others], axis=1)
+        found = (self._numbers(table) - self.center) / self.scale @ self.loadings / self.sd
+        scores = {name: Column(name, "numeric", found[:, j]) for j, name in enumerate(self.names)}
+        return replace(table, columns={**table.columns, **scores})
 
     def back(self, scores: Array) -> Array:
-        """Return the columns' values that scores stand for, shape (row, column), in original units."""
-        return np.asarray(self.center + self.scale * (scores * self.sd @ self.loadings.T))
+        """Return the columns' values that scores stand for, shape (row, column), in original units.
 
-    @property
-    def log_jacobian(self) -> float:
-        """Log of d scores / d columns, in original units.
+        Examples
+        --------
+        >>> x = np.arange(1.0, 7.0)
+        >>> table = Table({"a": Column("a", "numeric", x), "b": Column("b", "numeric", 3 * x + 1)}, 6)
+        >>> found = learn(("a", "b"), table, frozenset(), scores=1)
+        >>> found.explained.round(6).tolist(), found.back(np.zeros((1, 1))).tolist()
+        ([1.0], [[3.5, 11.5]])
+        """
+        values = self.center + self.scale * (scores * self.sd @ self.loadings.T)
+        return np.where(self.log, np.exp(np.where(self.log, values, 0.0)), values)
 
-        Raises
-        ------
-        OptionError
-            There are fewer scores than columns: rows have no density in the original units.
+    def describe(self, scores: Array) -> Mapping[str, Array]:
+        """Return what mean scores (component, score) stand for by column: ``x_mean``, ``x_median`` on the log scale."""
+        values = self.back(scores)
+        return {f"{name}_{'median' if log else 'mean'}": values[:, j]
+                for j, (name, log) in enumerate(zip(self.columns, self.log, strict=True))}
+
+    def log_jacobian(self, table: Table) -> Array:
+        """Return the log of d scores / d columns of each row, shape (row,).
+
+        With fewer scores than columns rows have no density in the original units: it is 0, for a density of the scores.
         """
         if self.loadings.shape[0] != self.loadings.shape[1]:
-            raise OptionError(f"{len(self.sd)} scores of {len(self.columns)} columns", value=len(self.sd),
-                              rule="a density in the original units needs as many scores as columns",
-                              fix="Compare rows by tail_probability, or keep every score.")
-        return float(-np.log(self.scale).sum() - np.log(self.sd).sum())
+            return np.zeros(table.rows)
+        logs = self._numbers(table)[:, np.array(self.log)].sum(axis=1)
+        return np.asarray(-logs - np.log(self.scale).sum() - np.log(self.sd).sum())
+
+    def described(self, components: Mapping[str, Component]) -> dict[str, Component]:
+        """Return the component of each score and of every other column."""
+        others = {name: each for name, each in components.items() if name not in self.columns}
+        return {**dict.fromkeys(self.names, components[self.columns[0]]), **others}
+
+    def _numbers(self, table: Table) -> Array:
+        return _complete(table, self.columns, self.logs)
 
 
-def learn(columns: Sequence[str], data: Any, *, scores: int | None = None, variance: float = 1.0,
+def _complete(table: Table, columns: Sequence[str], logs: frozenset[str]) -> Array:
+    found = raw_numbers(table, columns, logs)
+    for j, name in enumerate(columns):
+        raise_where(np.isnan(found[:, j]), MissingValueError, "{} missing values", column=name, values=table[name].values,
+                    rule="a score needs every projected column", fix="Drop the rows, or leave projection= out.")
+    return found
+
+
+def learn(columns: Sequence[str], table: Table, logs: frozenset[str], *, scores: float | None = None,
           whiten: bool = False) -> Projection:
     """Return the projection of numeric columns on their principal components.
 
     Parameters
     ----------
     columns : sequence of str
-        Numeric columns without missing values.
-    data : data frame
+        Numeric columns that vary.
+    table : Table
         The rows to learn from.
-    scores : int, optional
-        How many scores.
-    variance : float
-        Without ``scores``: as few as hold this share of the standardised columns' variance.
+    logs : frozenset of str
+        Columns on the log scale.
+    scores : int or float, optional
+        A whole number of scores; or, below 1, as few as hold this share of the standardised columns' variance; all without it.
     whiten : bool
         Whether scores are scaled to a variance of 1.
 
     Raises
     ------
     BayesGLMError
-        A column that is no number, or constant; an option out of its range.
+        A missing value, or a number of scores out of its range.
     """
-    table, schema = read_table(data, list(columns))
-    for name in columns:
-        if table[name].kind != "numeric":
-            raise ColumnTypeError(f"the column holds a {table[name].kind}", column=name, value=table[name].kind,
-                                  rule="principal components are of numbers", fix="Leave it out of the projected columns.")
-    raw = np.column_stack([table[name].values for name in columns])
+    raw = _complete(table, columns, logs)
     center, scale = raw.mean(axis=0), raw.std(axis=0)
-    for j, name in enumerate(columns):
-        if scale[j] <= 1e-12 * np.abs(raw[:, j]).max():
-            raise OptionError("the column is constant", column=name, value=float(raw[0, j]),
-                              rule="a projection needs columns that vary", fix=f"Leave {name!r} out of the columns.")
     values, vectors = np.linalg.eigh(np.cov(((raw - center) / scale).T, bias=True).reshape(len(columns), -1))
     values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
     share = values / values.sum()
-    count = _counted(share, scores, variance)
+    count = _counted(share, scores)
     vectors = vectors[:, :count]
     vectors = vectors * np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(count)])
     sd = np.sqrt(values[:count]) if whiten else np.ones(count)
-    return Projection(tuple(columns), center, scale, vectors, sd, share[:count], schema)
+    return Projection(tuple(columns), tuple(name in logs for name in columns), center, scale, vectors, sd, share[:count])
 
 
-def _counted(share: Array, scores: int | None, variance: float) -> int:
+def _counted(share: Array, scores: float | None) -> int:
     most = int((share > _SMALLEST).sum())
     if scores is None:
-        if not 0 < variance <= 1:
-            raise OptionError(f"variance={variance!r}", value=variance, rule="it is a share above 0 and at most 1",
-                              fix="Give 0.95 for 95%.")
-        return min(int((np.cumsum(share) < variance - _SMALLEST).sum()) + 1, most)
-    if isinstance(scores, bool) or not 1 <= scores <= most:
-        raise OptionError(f"scores={scores!r}", value=scores, rule=f"these columns vary in {most} directions",
-                          fix=f"Give a number from 1 to {most}, or variance=.")
-    return scores
+        return most
+    if not isinstance(scores, bool) and isinstance(scores, int | np.integer) and 1 <= scores <= most:
+        return int(scores)
+    if not isinstance(scores, bool | int | np.integer) and 0 < scores < 1:
+        return min(int((np.cumsum(share) < scores - _SMALLEST).sum()) + 1, most)
+    raise OptionError(f"scores={scores!r}", value=scores,
+                      rule=f"it is at most {most}, in as many directions the columns vary, or a share of variance below 1",
+                      fix=f"Give a number from 1 to {most}, or 0.95 for 95% of the variance.")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ProjectedFit:
-    """A mixture of scores together with the projection that makes them.
-
-    Attributes
-    ----------
-    projection : Projection
-        How columns become scores.
-    fit : MixtureFit
-        The mixture of the scores and of the other columns.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(1)
-    >>> a = np.concatenate([rng.normal(0, 1, 200), rng.normal(9, 1, 100)])
-    >>> data = {"a": a, "b": a + rng.normal(0, 0.1, 300), "c": rng.normal(0, 1, 300)}
-    >>> found = fit_projected(["a", "b", "c"], data, seed=1, scores=2)
-    >>> found.means.round(0).abs().to_dict("list")
-    {'a': [0.0, 9.0], 'b': [0.0, 9.0], 'c': [0.0, 0.0]}
-    """
-
-    projection: Projection
-    fit: MixtureFit
-
-    @property
-    def means(self) -> pd.DataFrame:
-        """Mean of each component in the original columns, one line a component, by their ids."""
-        table = self.fit.components
-        scores = np.column_stack([table[f"{name}_mean"] for name in self.projection.names])
-        return pd.DataFrame(self.projection.back(scores), columns=list(self.projection.columns), index=list(self.fit.ids))
-
-    def responsibilities(self, data: Any) -> Array:
-        """Return the probability of each component for each row, shape (row, component)."""
-        return self.fit.responsibilities(self.projection.scores(data))
-
-    def score(self, data: Any) -> Array:
-        """Return the log predictive density of each row in original units, where `Projection.log_jacobian` has one."""
-        return np.asarray(self.fit.score(self.projection.scores(data)) + self.projection.log_jacobian)
-
-    def tail_probability(self, data: Any, *, seed: int = 1, size: int = 20_000) -> Array:
-        """Return how much of the predictive mixture of scores is at most as dense as each row, shape (row,)."""
-        return self.fit.tail_probability(self.projection.scores(data), seed=seed, size=size)
-
-
-def fit_projected(columns: Sequence[str], data: Any, *, seed: int, others: Sequence[str] = (), scores: int | None = None,
-                  variance: float = 1.0, whiten: bool = False, **options: Any) -> ProjectedFit:
-    """Learn a projection of numeric columns and fit a mixture to the scores and other columns.
+def projection_of(given: str | Projection | None, scores: float | None, table: Table, components: Mapping[str, Component],
+                  logs: frozenset[str]) -> Projection | None:
+    """Return the projection of the columns that have a scale, or None.
 
     Parameters
     ----------
-    columns : sequence of str
-        Numeric columns to project.
-    data : data frame or mapping
-        The rows; a pandas frame or a mapping where there are other columns.
-    seed : int
-        Of the fit.
-    others : sequence of str
-        Columns that are described as they are.
-    scores, variance, whiten
+    given : {"pca", "whiten"}, Projection or None
+        What users say; a projection of an earlier fit is taken as it is.
+    scores : int or float, optional
         As for `learn`.
-    **options
-        As for `Mixture`.
+    table : Table
+        The rows to learn from.
+    components : mapping
+        Component of each column.
+    logs : frozenset of str
+        Columns on the log scale.
+
+    Raises
+    ------
+    BayesGLMError
+        An unknown projection, columns of several components, or a column with the name of a score.
     """
-    projection = learn(columns, data, scores=scores, variance=variance, whiten=whiten)
-    mixture = Mixture([*projection.names, *others], projection.scores(data), **options)
-    return ProjectedFit(projection, mixture.fit(seed=seed))
+    columns = tuple(name for name, each in components.items() if each.scaled)
+    if given is None:
+        if scores is not None:
+            raise OptionError(f"scores={scores!r} without a projection", value=scores, rule="scores are those of a projection",
+                              fix="Give projection='pca' too, or leave scores= out.")
+        return None
+    kinds = sorted({components[name].name for name in columns})
+    if len(kinds) != 1:
+        raise OptionError(f"a projection of columns described by {' and '.join(kinds) or 'no scale'}", value=kinds,
+                          rule="scores are described together, by one component for numbers with a scale",
+                          fix="Give these columns one component, or leave projection= out.")
+    if isinstance(given, Projection):
+        found = given
+        if (set(found.columns), found.logs) != (set(columns), logs):
+            raise OptionError(f"a projection of {', '.join(found.columns)}", value=found.columns,
+                              rule=f"it is of the columns with a scale, {', '.join(columns)}, with the same transforms",
+                              fix="Give projection='pca' to learn one.")
+    elif given in PROJECTIONS:
+        for name in columns:
+            components[name].check(name, table[name].values)
+        found = learn(columns, table, logs, scores=scores, whiten=given == "whiten")
+    else:
+        raise unknown("projection", given, PROJECTIONS)
+    for name in found.names:
+        if name in table.columns:
+            raise DuplicateColumnError("the name of a score", column=name, value=name,
+                                       rule="scores are called pc1, pc2 and so on", fix="Rename the column.")
+    return found

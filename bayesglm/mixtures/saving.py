@@ -24,6 +24,7 @@ from bayesglm.mixtures.component import Array, Component, Layout, Params
 from bayesglm.mixtures.expectation import Rows
 from bayesglm.mixtures.fitted import FittedMixture
 from bayesglm.mixtures.identity import Change, Identity, Refresh
+from bayesglm.mixtures.projection import Projection
 from bayesglm.mixtures.sampled import Sampled
 from bayesglm.mixtures.scorer import FORMAT as SCORER
 from bayesglm.mixtures.search import Found
@@ -40,6 +41,7 @@ ARRAYS = "arrays.nc"
 _WRONG = "Give a file that MixtureFit.save wrote."
 _POSTERIOR = ("counts", "natural", "sums", "kept")
 _SAMPLED = "sampled "  # in front of the groups of draws
+_OF_SCORES = ("center", "scale", "loadings", "sd", "explained")
 _OF_DRAWS = ("engine", "relabelled", "k_hat", "reliable", "seconds")
 
 Manifest = Mapping[str, Any]
@@ -67,6 +69,8 @@ def save(fit: FittedMixture, path: str | os.PathLike[str]) -> None:
                  *_variables("weights", posterior.weights), _variable("climb", "bounds", np.array(climb.bounds))]
     for place, (block, params) in enumerate(zip(fit.priors.blocks, posterior.params, strict=True)):
         variables += [*_variables(f"prior_{place}", block.prior), *_variables(f"params_{place}", params)]
+    if fit.projection is not None:
+        variables += [_variable("projection", name, getattr(fit.projection, name)) for name in _OF_SCORES]
     if fit.sampled is not None:
         variables += [replace(each, group=_SAMPLED + each.group) for each in variables_of(fit.sampled.tree)]
     content, records = pack(variables)
@@ -78,6 +82,7 @@ def save(fit: FittedMixture, path: str | os.PathLike[str]) -> None:
         "subsample": fit.found.subsample, "identity": _identity_document(fit.identity),
         "parts": [_part_document(part, block) for part, block in zip(fit.parts, fit.priors.blocks, strict=True)],
         "sampled": None if fit.sampled is None else {name: getattr(fit.sampled, name) for name in _OF_DRAWS},
+        "projection": None if fit.projection is None else {"columns": fit.projection.columns, "log": fit.projection.log},
         "arrays": records,
     }
     write_archive(Path(path), {MANIFEST: dumps(manifest).encode("ascii"), ARRAYS: content})
@@ -146,7 +151,14 @@ def _fields(manifest: Manifest, variables: Sequence[Variable]) -> dict[str, Any]
         "found": Found(climb, ends, manifest["subsample"]), "seed": manifest["seed"],
         "priors": Problem(blocks, prior, manifest["concentration"], manifest["limit"], Rows(np.empty((0, 1))), 0.0),
         "identity": _identity(manifest["identity"]), "sampled": _sampled(manifest["sampled"], variables),
+        "projection": _projection(manifest["projection"], held.get("projection", {})),
     }
+
+
+def _projection(saved: Manifest | None, arrays: Mapping[str, Array]) -> Projection | None:
+    if saved is None:
+        return None
+    return Projection(tuple(saved["columns"]), tuple(saved["log"]), **{name: arrays[name] for name in _OF_SCORES})
 
 
 def _sampled(saved: Manifest | None, variables: Sequence[Variable]) -> Sampled | None:
@@ -200,8 +212,11 @@ def export(fit: FittedMixture, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     OptionError
-        A component whose density the scorer has no form for.
+        A component whose density the scorer has no form for, or a projection.
     """
+    if fit.projection is not None:
+        raise OptionError("a mixture of principal components", value=fit.projection.names,
+                          rule="the scorer takes columns as they are", fix="Score with MixtureFit.score.")
     blocks, arrays = [], {"log_weights": np.log(fit.weights)}
     for place, (part, params) in enumerate(zip(fit.parts, fit.posterior.params, strict=True)):
         component, layout = part.component, part.layout

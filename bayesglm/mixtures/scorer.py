@@ -60,7 +60,7 @@ def joint(arrays: Mapping[str, Array]) -> Callable[[Array], Array]:
     Parameters
     ----------
     arrays : mapping
-        ``df`` and ``constant``, shape (component,); ``mean``, shape (component, column); ``root``, Cholesky factors of the scales.
+        ``df`` and ``constant``, shape (component,); ``mean``, shape (component, column); ``root``, Cholesky factors of scales.
     """
     df, size = arrays["df"], arrays["mean"].shape[1]
     inverse = np.linalg.inv(arrays["root"])

@@ -20,6 +20,11 @@ def _facts(material: Material) -> Iterator[tuple[str, str]]:
     for part in fit.parts:
         yield listed([quoted(name) for name in part.layout.names]), f"{part.component.label} ({quoted(part.component.name)})"
     logs = [quoted(name) for part in fit.parts for name, log in zip(part.layout.names, part.layout.log, strict=True) if log]
+    if fit.projection is not None:
+        kept = fit.projection
+        logs += [quoted(name) for name in kept.columns if name in kept.logs]
+        yield "principal components", (f"{counted(len(kept.names), 'score')} with {kept.explained.sum():.1%} of the standardised "
+                                       f"variance of {listed([quoted(name) for name in kept.columns])}")
     if logs:
         yield "on the log scale", listed(logs)
     yield "prior of the weights", (f"{quoted(fit.prior.name)} with concentration {fit.priors.concentration:g}, at most "
