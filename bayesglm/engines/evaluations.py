@@ -3,8 +3,8 @@
 The loops know a density by its address only (`bayesglm.engines.native`), so they are compiled once for all models.
 """
 
-# mypy: disallow-untyped-calls=False
-# (numba's own functions that build code carry no types)
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, call-arg, var-annotated", warn-unreachable=False
+# (numba's own functions that build code carry no types, and what it compiles takes its types from its arguments)
 from __future__ import annotations
 
 import os

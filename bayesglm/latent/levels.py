@@ -16,6 +16,8 @@ Source: Naylor and Smith (1982), Applied Statistics 31, 214; Pinheiro and Bates 
 Statistics 4, 12.
 """
 
+# mypy: disable-error-code="no-untyped-def"
+# (what numba compiles takes its types from its arguments)
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -79,14 +81,15 @@ def levels_of(field: Field) -> Levels | None:
               for begin, block in zip(layout.node_begin, layout.node_block, strict=True)]
     rows = np.concatenate([layout.pair_begin[:, 0], *within])
     columns = np.concatenate([layout.pair_begin[:, 1], *(np.full(len(each), each[0]) for each in within)])
-    count, level = connected_components(sp.coo_array((np.ones(len(rows)), (rows, columns)), shape=(size, size)), directed=False)
+    count, labels = connected_components(sp.coo_array((np.ones(len(rows)), (rows, columns)), shape=(size, size)), directed=False)
+    level = np.asarray(labels, np.int64)
     place = _places(level)
     if place.max() >= WIDEST:
         return None
     pattern = np.full(layout.index.shape[1], count)
     for index in layout.index:
         pattern = np.where(index >= 0, level[np.maximum(index, 0)], pattern)
-    return Levels(level.astype(np.int64), place, pattern.astype(np.int64), int(count), int(place.max()) + 1)
+    return Levels(level, place, pattern.astype(np.int64), int(count), int(place.max()) + 1)
 
 
 def _places(level: Index) -> Index:
