@@ -10,21 +10,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from llvmlite import ir
-from numba import int64, njit
+from numba import int64
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from bayesglm.engines.native import Native
+from bayesglm.engines.native import Native, Table
+from bayesglm.latent.kernel import kernel
 
 Array = NDArray[np.float64]
 
 
-@intrinsic
-def _call(typing: Any, address: Any, size: Any, q: Any, gradient: Any, value: Any, table: Any) -> Any:
+def _calling(typing: Any, address: Any, size: Any, q: Any, gradient: Any, value: Any, table: Any) -> Any:
     """Call the C function at an address with pointers, and return its code."""
     del typing
 
@@ -39,24 +39,27 @@ def _call(typing: Any, address: Any, size: Any, q: Any, gradient: Any, value: An
     return int64(address, size, q, gradient, value, table), generate
 
 
-@njit(cache=True, nogil=True)
-def _evaluate(address, table, q, gradient):
+_call: Callable[..., int] = cast(Any, intrinsic(_calling))
+
+
+@kernel
+def _evaluate(address: int, table: Table, q: Array, gradient: Array) -> float:
     """Fill in the gradient and return the log density, minus infinity where there is none."""
     value = np.zeros(1)
     code = _call(address, q.size, q.ctypes.data, gradient.ctypes.data, value.ctypes.data, table.ctypes.data)
     return value[0] if code == 0 else -np.inf
 
 
-@njit(cache=True, nogil=True)
-def _evaluate_all(address, table, q, values):
+@kernel
+def _evaluate_all(address: int, table: Table, q: Array, values: Array) -> None:
     point, gradient = np.empty(q.shape[1]), np.empty(q.shape[1])
     for i in range(len(q)):
         point[:] = q[i]
         values[i] = _evaluate(address, table, point, gradient)
 
 
-@njit(cache=True, nogil=True)
-def _slopes(address, table, q, values, gradients):
+@kernel
+def _slopes(address: int, table: Table, q: Array, values: Array, gradients: Array) -> None:
     point, gradient = np.empty(q.shape[1]), np.empty(q.shape[1])
     for i in range(len(q)):
         point[:] = q[i]
@@ -64,8 +67,8 @@ def _slopes(address, table, q, values, gradients):
         gradients[i] = gradient
 
 
-@njit(cache=True, nogil=True)
-def _transitions(address, table, q, momenta, levels, step, steps):
+@kernel
+def _transitions(address: int, table: Table, q: Array, momenta: Array, levels: Array, step: float, steps: int) -> float:
     """Move every row of q by Hamiltonian transitions, one for each row of its momenta; return the mean acceptance."""
     size, total = q.shape[1], 0.0
     at, gradient, slope = np.empty(size), np.empty(size), np.empty(size)
@@ -88,7 +91,7 @@ def _transitions(address, table, q, momenta, levels, step, steps):
             total += accept
             if levels[i, j] < accept:
                 q[i], gradient[:], value = at, slope, new
-    return total / (len(q) * momenta.shape[1])
+    return float(total / (len(q) * momenta.shape[1]))
 
 
 def in_threads[Part, Found](work: Callable[[Part], Found], parts: Iterable[Part], cores: int | None = None) -> list[Found]:

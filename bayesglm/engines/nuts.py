@@ -93,7 +93,8 @@ class Nuts(Engine):
         prepared = prepare(problem, seed=seed)
         target = prepared.target(overdispersed(prepared.transported, chains=self.chains, seed=seed))
         reference = prepared.transported.reference._asdict()
-        sampled = self._sample(target, self._forms(SHORT, 0.8, 0.5, "diag"), self.cores, seed=seed, progress=progress, transport=reference)
+        sampled = self._sample(target, self._forms(SHORT, 0.8, 0.5, "diag"), self.cores, seed=seed, progress=progress,
+                               transport=reference)
         return Run(sampled.tree(target), {**prepared.seconds, "sample": sampled.seconds}, sampled.complete,
                    (*prepared.notes, *sampled.notes), modes=prepared.modes)
 
@@ -109,7 +110,9 @@ class Nuts(Engine):
 
     def _forms(self, tune: int, accept: float, step: float, form: Literal["diag"] | None) -> tuple[Adaptation, ...]:
         """Return the adaptations that are tried."""
-        chosen = (self.adaptation,) if self.adaptation != "auto" else (form,) if form else ("low_rank", "diag")
+        chosen: tuple[Literal["diag", "low_rank"], ...] = (form,) if form else ("low_rank", "diag")
+        if self.adaptation != "auto":
+            chosen = (self.adaptation,)
         return tuple(
             Adaptation(tune=self.tune or tune, form=each, target_accept=self.target_accept or accept, initial_step=step,
                        max_treedepth=self.max_treedepth) for each in chosen)

@@ -9,7 +9,7 @@ address only, and what calls it comes from the disk cache whatever the family.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from llvmlite import ir
@@ -46,10 +46,9 @@ def address_of(kernel: Callable[..., Any], eta: Array, constants: Array, data: t
     return np.array([compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)], np.int64)
 
 
-@intrinsic
-def call(typing: Any, address: Any, eta: Any, constants: Any, data: Any) -> Any:
-    """Return (whether it failed, value, d_eta, d_constants) of the likelihood at an address; data is a tuple of arrays."""
-    del typing
+def _call(typing: Any, address: Any, eta: Any, constants: Any, data: Any) -> Any:
+    """Return (whether it failed, (value, d_eta, d_constants)) of the likelihood at an address."""
+    del typing, address
     arguments = (types.BaseTuple.from_types((eta, constants, *data.types)),)
     returned = types.Tuple((types.boolean, RESULT))
 
@@ -63,6 +62,10 @@ def call(typing: Any, address: Any, eta: Any, constants: Any, data: Any) -> Any:
         return impl_ret_new_ref(context, builder, signature.return_type, made)
 
     return returned(int64, eta, constants, data), generate
+
+
+# In compiled code: address, eta, constants and a tuple of data to whether it failed, and what the likelihood returns.
+call: Callable[[Any, Array, Array, tuple[Array, ...]], tuple[bool, tuple[Array, Array, Array]]] = cast(Any, intrinsic(_call))
 
 
 def unpacking(*kinds: type[tuple[Any, ...]]) -> Any:

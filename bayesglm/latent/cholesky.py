@@ -15,13 +15,15 @@ Statistics 4, 134, for the derivative.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse.linalg import splu
+
+from bayesglm.latent.kernel import kernel
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -32,7 +34,7 @@ class Pattern(NamedTuple):
 
     Attributes
     ----------
-    start : int array, shape (size + 1,)
+    start : int array, shape (S + 1,)
         Where each column begins.
     row : int array, shape (entries,)
         Row of each entry, ascending within a column, the diagonal first.
@@ -43,6 +45,35 @@ class Pattern(NamedTuple):
     start: Index
     row: Index
     target: Index
+
+
+class Matrix(NamedTuple):
+    """A symmetric matrix over the sparse part and the core by its lower entries, its factor, or a gradient in either.
+
+    Attributes
+    ----------
+    sparse : array, shape (entries,)
+        Entries of the sparse part, on the pattern of L_ss.
+    cross : array, shape (S, C)
+        Sparse part by core; E of a factor.
+    core : array, shape (C, C)
+        The core, of which the lower triangle is read; R of a factor.
+    """
+
+    sparse: Array
+    cross: Array
+    core: Array
+
+
+def starts(lengths: Index) -> Index:
+    """Return where each of several stretches begins, and last where all end.
+
+    Examples
+    --------
+    >>> starts(np.array([2, 3])).tolist()
+    [0, 2, 5]
+    """
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
 def eliminate(adjacent: sp.csc_array) -> tuple[Index, list[Index]]:
@@ -63,28 +94,39 @@ def eliminate(adjacent: sp.csc_array) -> tuple[Index, list[Index]]:
     couplings = sp.coo_array(adjacent)
     apart = couplings.row != couplings.col
     if not apart.any():
-        return np.arange(nodes), [np.empty(0, np.int64)] * nodes
+        return np.arange(nodes, dtype=np.int64), [np.empty(0, np.int64)] * nodes
+    row, column = couplings.row[apart], couplings.col[apart]
     # Values that make the matrix positive definite; only the pattern matters.
-    ones = sp.csc_array((np.full(int(apart.sum()), -1.0), (couplings.row[apart], couplings.col[apart])), shape=adjacent.shape)
+    ones = sp.csc_array((np.full(len(row), -1.0), (row, column)), shape=adjacent.shape)
     definite = sp.csc_array(ones + sp.diags_array(np.asarray(-ones.sum(axis=1)) + 1.0))
-    factor = splu(definite, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
-    order = np.argsort(factor.perm_c).astype(np.int64)
+    factored = splu(definite, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    order = np.argsort(factored.perm_c).astype(np.int64)
     place = np.argsort(order)
-    permuted = sp.csc_array((np.ones(int(apart.sum())), (place[couplings.row[apart]], place[couplings.col[apart]])),
-                            shape=adjacent.shape)
+    permuted = sp.csc_array((np.ones(len(row)), (place[row], place[column])), shape=adjacent.shape)
     below: list[Index] = []
     children: list[list[int]] = [[] for _ in range(nodes)]
     for j in range(nodes):
         own = permuted.indices[permuted.indptr[j]:permuted.indptr[j + 1]].astype(np.int64)
-        parts = [own[own > j], *(below[child][1:] for child in children[j])]
-        reached = np.unique(np.concatenate(parts))
+        reached = np.unique(np.concatenate([own[own > j], *(below[child][1:] for child in children[j])]))
         below.append(reached)
         if reached.size:
             children[int(reached[0])].append(j)
     return order, below
 
 
-def analyse(below: list[Index], sizes: Index) -> tuple[Index, Pattern]:
+def products(below: Sequence[Index], sizes: Index) -> float:
+    """Return how many products a numeric factor takes, for nodes of so many coordinates each, as in `analyse`.
+
+    Examples
+    --------
+    >>> products([np.array([1]), np.array([], np.int64)], np.array([2, 1]))
+    4.0
+    """
+    reach = np.array([sizes[each].sum() for each in below], np.float64)
+    return float(sum(((reach + k) * (reach + k + 1) / 2 * (sizes > k)).sum() for k in range(int(sizes.max(initial=0)))))
+
+
+def analyse(below: Sequence[Index], sizes: Index) -> tuple[Index, Pattern]:
     """Return where each node begins, and the pattern of L_ss, for nodes of so many coordinates each.
 
     Parameters
@@ -94,19 +136,19 @@ def analyse(below: list[Index], sizes: Index) -> tuple[Index, Pattern]:
     sizes : int array, shape (node,)
         Number of coordinates of each node, in the order of elimination.
     """
-    begin = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    reach = np.array([int(sizes[each].sum()) for each in below], np.int64) if len(below) else np.zeros(0, np.int64)
-    lengths = np.concatenate([np.arange(size, 0, -1) + more for size, more in zip(sizes, reach, strict=True)]
-                             ) if len(below) else np.zeros(0, np.int64)
-    start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    later = np.concatenate(below) if below else np.empty(0, np.int64)
-    rows = _rows(begin, np.asarray(sizes, np.int64), np.concatenate([[0], np.cumsum([len(each) for each in below])]).astype(np.int64),
-                 later.astype(np.int64), start)
-    return begin[:-1], Pattern(start, rows, _targets(start, rows))
+    begin = starts(sizes)
+    # Of a node's columns, each is one shorter than the one before; below the node's own block they are all alike.
+    lengths = [np.arange(size, 0, -1) + int(sizes[each].sum()) for size, each in zip(sizes.tolist(), below, strict=True)]
+    start = starts(np.concatenate([np.zeros(0, np.int64), *lengths]))
+    later = np.concatenate([np.zeros(0, np.int64), *below])
+    first = starts(np.array([len(each) for each in below], np.int64))
+    row = _rows(begin, sizes, first, later, start)
+    return begin[:-1], Pattern(start, row, _targets(start, row))
 
 
-@njit(cache=True, nogil=True)
-def _rows(begin, sizes, first, later, start):
+@kernel
+def _rows(begin: Index, sizes: Index, first: Index, later: Index, start: Index) -> Index:
+    """Return the row of each entry: a node's own, then those of the later nodes that it reaches."""
     rows = np.empty(start[-1], np.int64)
     at = 0
     for node in range(len(sizes)):
@@ -121,8 +163,9 @@ def _rows(begin, sizes, first, later, start):
     return rows
 
 
-@njit(cache=True, nogil=True)
-def _targets(start, row):
+@kernel
+def _targets(start: Index, row: Index) -> Index:
+    """Return the entry (row of p, row of q) for all entries p >= q below the diagonal of a column, column by column."""
     size = len(start) - 1
     count = 0
     for j in range(size):
@@ -141,23 +184,34 @@ def _targets(start, row):
     return target
 
 
+@kernel
 def entry(pattern: Pattern, row: Index, column: Index) -> Index:
     """Return the number of each entry (row, column), row >= column, of L_ss."""
-    return _entries(pattern.start, pattern.row, np.asarray(row, np.int64), np.asarray(column, np.int64))
-
-
-@njit(cache=True, nogil=True)
-def _entries(start, row, wanted, column):
-    found = np.empty(len(wanted), np.int64)
-    for i in range(len(wanted)):
-        low, high = start[column[i]], start[column[i] + 1]
-        found[i] = low + np.searchsorted(row[low:high], wanted[i])
+    found = np.empty(len(row), np.int64)
+    for i in range(len(row)):
+        low, high = pattern.start[column[i]], pattern.start[column[i] + 1]
+        found[i] = low + np.searchsorted(pattern.row[low:high], row[i])
     return found
 
 
-@njit(cache=True, nogil=True)
-def factor(start, row, target, sparse, cross, core):
-    """Overwrite P (lower entries, cross, core) by L (entries, E, R); False where P is not positive definite."""
+@kernel
+def factor(pattern: Pattern, p: Matrix) -> bool:
+    """Overwrite P by L; False where P is not positive definite."""
+    if not _sparse_factor(pattern, p.sparse, p.cross):
+        return False
+    size, wide = p.cross.shape
+    for j in range(size):
+        for c in range(wide):
+            value = p.cross[j, c]
+            for d in range(c + 1):
+                p.core[c, d] -= value * p.cross[j, d]
+    return _dense_factor(p.core)
+
+
+@kernel
+def _sparse_factor(pattern: Pattern, sparse: Array, cross: Array) -> bool:
+    """Overwrite (P_ss, P_sc) by (L_ss, E), column by column; False where P_ss is not positive definite."""
+    start, row, target = pattern
     size, wide = cross.shape
     at = 0
     for j in range(size):
@@ -181,16 +235,12 @@ def factor(start, row, target, sparse, cross, core):
             i = row[p]
             for c in range(wide):
                 cross[i, c] -= value * cross[j, c]
-    for j in range(size):
-        for c in range(wide):
-            value = cross[j, c]
-            for d in range(c + 1):
-                core[c, d] -= value * cross[j, d]
-    return _dense_factor(core)
+    return True
 
 
-@njit(cache=True, nogil=True)
-def _dense_factor(core):
+@kernel
+def _dense_factor(core: Array) -> bool:
+    """Overwrite the lower triangle by its Cholesky factor, and the upper one by 0; False where it is not positive definite."""
     wide = core.shape[0]
     for c in range(wide):
         for d in range(c + 1):
@@ -208,15 +258,27 @@ def _dense_factor(core):
     return True
 
 
-@njit(cache=True, nogil=True)
-def solve_lower(start, row, sparse, cross, core, x, y):
-    """Overwrite (x, y) by L^-1 (x, y): x sparse, y core."""
+@kernel
+def log_determinant(pattern: Pattern, lower: Matrix) -> float:
+    """Return log |L|."""
+    total = 0.0
+    for j in range(len(lower.cross)):
+        total += np.log(lower.sparse[pattern.start[j]])
+    for c in range(len(lower.core)):
+        total += np.log(lower.core[c, c])
+    return total
+
+
+@kernel
+def solve_lower(pattern: Pattern, lower: Matrix, x: Array, y: Array) -> None:
+    """Overwrite (x, y) by L^-1 (x, y): x sparse part, y core."""
+    sparse, cross, core = lower
     size, wide = cross.shape
     for j in range(size):
-        value = x[j] / sparse[start[j]]
+        value = x[j] / sparse[pattern.start[j]]
         x[j] = value
-        for p in range(start[j] + 1, start[j + 1]):
-            x[row[p]] -= sparse[p] * value
+        for p in range(pattern.start[j] + 1, pattern.start[j + 1]):
+            x[pattern.row[p]] -= sparse[p] * value
         for c in range(wide):
             y[c] -= cross[j, c] * value
     for c in range(wide):
@@ -225,9 +287,10 @@ def solve_lower(start, row, sparse, cross, core, x, y):
         y[c] /= core[c, c]
 
 
-@njit(cache=True, nogil=True)
-def solve_upper(start, row, sparse, cross, core, x, y):
-    """Overwrite (x, y) by L^-T (x, y): x sparse, y core."""
+@kernel
+def solve_upper(pattern: Pattern, lower: Matrix, x: Array, y: Array) -> None:
+    """Overwrite (x, y) by L^-T (x, y): x sparse part, y core."""
+    sparse, cross, core = lower
     size, wide = cross.shape
     for c in range(wide - 1, -1, -1):
         y[c] /= core[c, c]
@@ -237,19 +300,34 @@ def solve_upper(start, row, sparse, cross, core, x, y):
         value = x[j]
         for c in range(wide):
             value -= cross[j, c] * y[c]
-        for p in range(start[j] + 1, start[j + 1]):
-            value -= sparse[p] * x[row[p]]
-        x[j] = value / sparse[start[j]]
+        for p in range(pattern.start[j] + 1, pattern.start[j + 1]):
+            value -= sparse[p] * x[pattern.row[p]]
+        x[j] = value / sparse[pattern.start[j]]
 
 
-@njit(cache=True, nogil=True)
-def factor_back(start, row, target, sparse, cross, core, d_sparse, d_cross, d_core):
-    """Overwrite the gradient in (L_ss, E, R) by the one in the lower entries of P.
+@kernel
+def factor_back(pattern: Pattern, lower: Matrix, gradient: Matrix) -> None:
+    """Overwrite the gradient in L by the one in the lower entries of P.
 
     A function of P is read as one of its lower entries, each standing for both places of P; so is the gradient.
     """
-    size, wide = cross.shape
-    for c in range(wide - 1, -1, -1):
+    _dense_factor_back(lower.core, gradient.core)
+    size, wide = lower.cross.shape
+    for j in range(size):
+        for c in range(wide):
+            slope = 0.0
+            for d in range(c):
+                slope += gradient.core[c, d] * lower.cross[j, d]
+            for d in range(c + 1, wide):
+                slope += gradient.core[d, c] * lower.cross[j, d]
+            gradient.cross[j, c] -= slope + 2.0 * gradient.core[c, c] * lower.cross[j, c]
+    _sparse_factor_back(pattern, lower.sparse, lower.cross, gradient.sparse, gradient.cross)
+
+
+@kernel
+def _dense_factor_back(core: Array, d_core: Array) -> None:
+    """Overwrite the gradient in R by the one in the lower triangle of R R'."""
+    for c in range(core.shape[0] - 1, -1, -1):
         for d in range(c, -1, -1):
             if c == d:
                 slope = d_core[c, c] / (2.0 * core[c, c])
@@ -263,14 +341,13 @@ def factor_back(start, row, target, sparse, cross, core, d_sparse, d_cross, d_co
                 for k in range(d):
                     d_core[c, k] -= slope * core[d, k]
                     d_core[d, k] -= slope * core[c, k]
-    for j in range(size):
-        for c in range(wide):
-            slope = 0.0
-            for d in range(c):
-                slope += d_core[c, d] * cross[j, d]
-            for d in range(c + 1, wide):
-                slope += d_core[d, c] * cross[j, d]
-            d_cross[j, c] -= slope + 2.0 * d_core[c, c] * cross[j, c]
+
+
+@kernel
+def _sparse_factor_back(pattern: Pattern, sparse: Array, cross: Array, d_sparse: Array, d_cross: Array) -> None:
+    """Overwrite the gradient in (L_ss, E) by the one in (P_ss, P_sc): `_sparse_factor` walked backwards."""
+    start, row, target = pattern
+    size, wide = cross.shape
     at = len(target)
     for j in range(size - 1, -1, -1):
         first, end = start[j], start[j + 1]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from bayesglm.latent.cholesky import Matrix
+from bayesglm.latent.kernel import kernel
 from bayesglm.latent.layout import Layout
 
 Array = NDArray[np.float64]
 
 
-def curvature(layout: Layout, weight: Array) -> tuple[Array, Array, Array]:
-    """Return H as lower entries of the sparse part, sparse by core, and core.
+def curvature(layout: Layout, weight: Array) -> Matrix:
+    """Return H.
 
     Parameters
     ----------
@@ -21,30 +22,28 @@ def curvature(layout: Layout, weight: Array) -> tuple[Array, Array, Array]:
     weight : array, shape (P, P, pattern)
         W, symmetric in its first two axes.
     """
-    predicted = len(weight)
+    predicted, first = len(weight), layout.first
     core = np.empty((len(layout.columns),) * 2)
     for p in range(predicted):
-        left = layout.columns[layout.first[p]:layout.first[p + 1]]
+        left = layout.columns[first[p]:first[p + 1]]
         for q in range(predicted):
-            right = layout.columns[layout.first[q]:layout.first[q + 1]]
-            core[layout.first[p]:layout.first[p + 1], layout.first[q]:layout.first[q + 1]] = left @ (weight[p, q] * right).T
-    sparse, cross = _sparse(layout, weight)
-    return sparse, cross, core
+            right = layout.columns[first[q]:first[q + 1]]
+            core[first[p]:first[p + 1], first[q]:first[q + 1]] = left @ (weight[p, q] * right).T
+    return Matrix(_sparse(layout, weight), _cross(layout, weight), core)
 
 
-@njit(cache=True, nogil=True)
-def _sparse(layout, weight):
-    size, wide = len(layout.start) - 1, len(layout.columns)
-    sparse, cross = np.zeros(len(layout.row)), np.zeros((size, wide))
-    predicted, patterns = weight.shape[0], weight.shape[2]
+@kernel
+def _sparse(layout: Layout, weight: Array) -> Array:
+    """Return the entries of the sparse part."""
+    sparse = np.zeros(len(layout.row))
     m = 0
     for b in range(len(layout.block_size)):
         for a in range(b + 1):
-            for i in range(patterns):
+            for i in range(weight.shape[2]):
                 pair = layout.row_pair[i, m]
                 if pair < 0:
                     continue
-                u, v = (b, a) if layout.index[b, i] == layout.pair_begin[pair, 0] else (a, b)
+                u, v = _later_first(layout, a, b, i)
                 w = weight[layout.block_predictor[u], layout.block_predictor[v], i]
                 first, width = layout.pair_first[pair], layout.block_size[v]
                 for j in range(layout.block_size[u]):
@@ -52,30 +51,51 @@ def _sparse(layout, weight):
                     for k in range(j + 1 if a == b else width):
                         sparse[layout.position[first + j * width + k]] += left * layout.values[i, layout.block_values[v] + k]
             m += 1
+    return sparse
+
+
+@kernel
+def _later_first(layout: Layout, a: int, b: int, i: int) -> tuple[int, int]:
+    """Return two blocks, first the one whose node in pattern i is eliminated later."""
+    return (b, a) if layout.coordinate[b, i] >= layout.coordinate[a, i] else (a, b)
+
+
+@kernel
+def _cross(layout: Layout, weight: Array) -> Array:
+    """Return the sparse part by the core; zeros for blocks that the transport does not couple with others."""
+    cross = np.zeros((len(layout.start) - 1, len(layout.columns)))
+    for b in range(len(layout.block_size)):
         if not layout.block_coupled[b]:
             continue
         p, column = layout.block_predictor[b], layout.block_values[b]
-        for i in range(patterns):
-            at = layout.index[b, i]
+        for i in range(weight.shape[2]):
+            at = layout.coordinate[b, i]
             if at < 0:
                 continue
             for j in range(layout.block_size[b]):
                 left = layout.values[i, column + j]
-                for q in range(predicted):
+                for q in range(weight.shape[0]):
                     w = weight[p, q, i] * left
                     for c in range(layout.first[q], layout.first[q + 1]):
                         cross[at + j, c] += w * layout.columns[c, i]
-    return sparse, cross
+    return cross
 
 
-@njit(cache=True, nogil=True)
-def curvature_back(layout, d_sparse, d_cross, d_core, predicted):
+@kernel
+def curvature_back(layout: Layout, gradient: Matrix, predicted: int) -> Array:
     """Return the gradient in W, shape (P, P, pattern), given the one in the lower entries of H."""
-    patterns = layout.columns.shape[1]
-    out = np.zeros((predicted, predicted, patterns))
-    for p in range(predicted):
+    out = np.zeros((predicted, predicted, layout.columns.shape[1]))
+    _core_back(layout, gradient.core, out)
+    _sparse_back(layout, gradient.sparse, out)
+    _cross_back(layout, gradient.cross, out)
+    return out
+
+
+@kernel
+def _core_back(layout: Layout, d_core: Array, out: Array) -> None:
+    for p in range(len(out)):
         for q in range(p + 1):
-            for i in range(patterns):
+            for i in range(out.shape[2]):
                 total = 0.0
                 for c in range(layout.first[p], layout.first[p + 1]):
                     inner = 0.0
@@ -83,34 +103,42 @@ def curvature_back(layout, d_sparse, d_cross, d_core, predicted):
                         inner += d_core[c, d] * layout.columns[d, i]
                     total += inner * layout.columns[c, i]
                 out[p, q, i] += total
+
+
+@kernel
+def _sparse_back(layout: Layout, d_sparse: Array, out: Array) -> None:
     m = 0
     for b in range(len(layout.block_size)):
         for a in range(b + 1):
-            for i in range(patterns):
+            for i in range(out.shape[2]):
                 pair = layout.row_pair[i, m]
                 if pair < 0:
                     continue
-                u, v = (b, a) if layout.index[b, i] == layout.pair_begin[pair, 0] else (a, b)
-                first, width = layout.pair_first[pair], layout.block_size[v]
+                u, v = _later_first(layout, a, b, i)
+                first, width, column = layout.pair_first[pair], layout.block_size[v], layout.block_values[v]
                 total = 0.0
                 for j in range(layout.block_size[u]):
                     left = layout.values[i, layout.block_values[u] + j]
                     for k in range(j + 1 if a == b else width):
-                        total += d_sparse[layout.position[first + j * width + k]] * left * layout.values[i, layout.block_values[v] + k]
+                        total += d_sparse[layout.position[first + j * width + k]] * left * layout.values[i, column + k]
                 out[layout.block_predictor[u], layout.block_predictor[v], i] += total
             m += 1
+
+
+@kernel
+def _cross_back(layout: Layout, d_cross: Array, out: Array) -> None:
+    for b in range(len(layout.block_size)):
         if not layout.block_coupled[b]:
             continue
         p, column = layout.block_predictor[b], layout.block_values[b]
-        for i in range(patterns):
-            at = layout.index[b, i]
+        for i in range(out.shape[2]):
+            at = layout.coordinate[b, i]
             if at < 0:
                 continue
             for j in range(layout.block_size[b]):
                 left = layout.values[i, column + j]
-                for q in range(predicted):
+                for q in range(len(out)):
                     total = 0.0
                     for c in range(layout.first[q], layout.first[q + 1]):
                         total += d_cross[at + j, c] * layout.columns[c, i]
                     out[p, q, i] += left * total
-    return out

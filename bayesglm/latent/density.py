@@ -12,29 +12,22 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from bayesglm.latent.call import address_of, call, unpacking
 from bayesglm.latent.curvature import curvature
 from bayesglm.latent.hyper import Hyper, evaluate
+from bayesglm.latent.kernel import kernel
 from bayesglm.latent.layout import Layout
+from bayesglm.latent.loadings import loadings_back, multiply, multiply_back, no_loadings
 from bayesglm.latent.marginal import Optimum
-from bayesglm.latent.mode import Point, Posterior, gather, scatter
-from bayesglm.latent.transport import (
-    Reference,
-    backward,
-    core_scales_back,
-    factors_back,
-    forward,
-    log_prior,
-    multiply,
-    multiply_back,
-    predictors,
-    predictors_back,
-)
+from bayesglm.latent.mode import Point, Posterior
+from bayesglm.latent.precision import log_prior
+from bayesglm.latent.predictors import gather, predictors, predictors_back, scatter
+from bayesglm.latent.transport import Moved, Reference, backward, forward, turned
 
 Array = NDArray[np.float64]
+Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,57 +69,74 @@ class Transported:
         value, gradient = density(q, *self.arguments)
         return value, gradient
 
-    def field(self, q: Array) -> tuple[Array, Array, Array]:
-        """Return t and the field (w, v) at q."""
-        theta_size, wide, size = self.posterior.field.sizes
-        t = self.reference.t + self.reference.turn @ q[:theta_size]
-        theta = evaluate(t, self.posterior.field.hyper)[0]
-        state = forward(self.posterior.layout, self.reference, t, theta, q[theta_size:theta_size + size], q[theta_size + size:])
-        return t, state[10], state[11]
-
     def fields(self, q: Array) -> tuple[Array, Array, Array]:
         """Return t, w and v at many q, shape (draws, size)."""
-        theta_size, wide, size = self.posterior.field.sizes
-        return _fields(np.ascontiguousarray(q), self.posterior.layout, self.posterior.field.hyper, self.reference, size)
+        return _fields(np.ascontiguousarray(q), self.posterior.layout, self.posterior.field.hyper, self.reference)
 
 
-@njit(cache=True, nogil=True)
-def _fields(q, layout, hyper, reference, size):
-    draws, theta_size = len(q), len(reference.t)
-    ts, ws, vs = np.empty((draws, theta_size)), np.empty((draws, size)), np.empty((draws, q.shape[1] - theta_size - size))
+@kernel
+def _fields(q: Array, layout: Layout, hyper: Hyper, reference: Reference) -> tuple[Array, Array, Array]:
+    draws, first, last = len(q), len(reference.t), len(reference.t) + len(reference.b_sparse)
+    ts, ws, vs = np.empty((draws, first)), np.empty((draws, last - first)), np.empty((draws, q.shape[1] - last))
     for s in range(draws):
-        t = reference.t.copy()
-        for i in range(theta_size):
-            for j in range(i + 1):
-                t[i] += reference.turn[i, j] * q[s, j]
-        theta = evaluate(t, hyper)[0]
-        state = forward(layout, reference, t, theta, q[s, theta_size:theta_size + size], q[s, theta_size + size:])
-        ts[s], ws[s], vs[s] = t, state[10], state[11]
+        t = turned(reference, q[s])
+        moved = forward(layout, reference, t, evaluate(t, hyper)[0], q[s, first:last], q[s, last:])
+        ts[s], ws[s], vs[s] = t, moved.w, moved.v
     return ts, ws, vs
 
 
-@njit(cache=True, nogil=True)
-def density(q, layout, hyper, reference, pattern, data, address):
+class Ahead(NamedTuple):
+    """Everything on the way from q to the likelihood.
+
+    Attributes
+    ----------
+    eta : array, shape (P, cell)
+        Linear predictors.
+    constants : array, shape (K,)
+        Constant parameters of the family.
+    theta, speed : array, shape (theta,)
+        Hyperparameters and d theta / dt.
+    hyperprior : float
+        Log prior of t.
+    d_t : array, shape (theta,)
+        Its gradient.
+    moved : Moved
+        The field.
+    """
+
+    eta: Array
+    constants: Array
+    theta: Array
+    speed: Array
+    hyperprior: float
+    d_t: Array
+    moved: Moved
+
+
+@kernel
+def density(
+    q: Array, layout: Layout, hyper: Hyper, reference: Reference, pattern: Index, data: tuple[Array, ...], address: Index,
+) -> tuple[float, Array]:
     """Return the log density at q and its gradient; minus infinity and zeros where a parameter overflows its range."""
     before = ahead(q, layout, hyper, reference, pattern)
-    failed, (value, d_eta, d_constants) = call(address[0], before[0], before[1], data)
+    failed, (value, d_eta, d_constants) = call(address[0], before.eta, before.constants, data)
     if failed:
         return -np.inf, np.zeros(len(q))
-    return behind(q, layout, reference, pattern, before, value.item(), d_eta, d_constants)
+    return behind(layout, reference, pattern, before, value.item(), d_eta, d_constants)
 
 
 class Cells(NamedTuple):
     """Which pattern each cell has, and the address of the family's likelihood, shape (1,)."""
 
-    pattern: NDArray[np.int64]
-    address: NDArray[np.int64]
+    pattern: Index
+    address: Index
 
 
 _unpack = unpacking(Layout, Hyper, Reference, Cells)
 
 
-@njit(cache=True, nogil=True)
-def packed(q, gradient, *arrays):
+@kernel
+def packed(q: Array, gradient: Array, *arrays: Any) -> float:
     """Return the log density at q and fill in its gradient; the arrays are those of `Transported.arrays`."""
     layout, hyper, reference, cells, data = _unpack(arrays)
     value, slope = density(q, layout, hyper, reference, cells.pattern, data, cells.address)
@@ -134,51 +144,48 @@ def packed(q, gradient, *arrays):
     return value
 
 
-@njit(cache=True, nogil=True)
-def ahead(q, layout, hyper, reference, pattern):
+@kernel
+def ahead(q: Array, layout: Layout, hyper: Hyper, reference: Reference, pattern: Index) -> Ahead:
     """Return eta over cells and the constants, and all that leads to them."""
-    theta_size, size = len(reference.t), len(layout.start) - 1
-    t = reference.t.copy()
-    for i in range(theta_size):
-        for j in range(i + 1):
-            t[i] += reference.turn[i, j] * q[j]
-    theta, speed, prior, d_t = evaluate(t, hyper)
-    state = forward(layout, reference, t, theta, q[theta_size:theta_size + size], q[theta_size + size:])
-    r, p = multiply(layout, state[1], state[2], state[10], state[11])
-    eta = gather(predictors(layout, r, p), pattern)
+    first, last = len(reference.t), len(reference.t) + len(reference.b_sparse)
+    t = turned(reference, q)
+    theta, speed, hyperprior, d_t = evaluate(t, hyper)
+    moved = forward(layout, reference, t, theta, q[first:last], q[last:])
+    r, core = multiply(layout, moved.by, moved.w, moved.v)
+    eta = gather(predictors(layout, r, core), pattern)
     constants = np.empty(len(layout.constant_theta))
     for k in range(len(constants)):
         constants[k] = theta[layout.constant_theta[k]]
-    return eta, constants, theta, speed, prior, d_t, state
+    return Ahead(eta, constants, theta, speed, hyperprior, d_t, moved)
 
 
-@njit(cache=True, nogil=True)
-def behind(q, layout, reference, pattern, before, value, d_eta, d_constants):
+@kernel
+def behind(
+    layout: Layout, reference: Reference, pattern: Index, before: Ahead, value: float, d_eta: Array, d_constants: Array,
+) -> tuple[float, Array]:
     """Return the log density and its gradient in q, given the likelihood's."""
-    eta, constants, theta, speed, prior, d_t, state = before
-    theta_size, size = len(theta), len(layout.start) - 1
-    definite, each, scales, w, v, jacobian = state[0], state[1], state[2], state[10], state[11], state[12]
-    gradient = np.zeros(len(q))
-    field_prior, d_w, d_v, d_theta = log_prior(layout, theta, w, v)
-    total = value + field_prior + prior + jacobian
-    for i in range(theta_size):
+    theta, moved = before.theta, before.moved
+    size, first, last = len(moved.w), len(theta), len(theta) + len(moved.w)
+    gradient = np.zeros(last + len(moved.v))
+    field_prior, d_w, d_v, d_theta = log_prior(layout, theta, moved.w, moved.v)
+    total = value + field_prior + before.hyperprior + moved.log_jacobian
+    for i in range(first):
         total += np.log(reference.turn[i, i])
-    if not (definite and np.isfinite(total)):
+    if not (moved.definite and np.isfinite(total)):
         return -np.inf, gradient
-    d_each, d_scales = np.zeros(each.shape), np.zeros(len(scales))
+    d_by, d_t = no_loadings(layout), before.d_t.copy()
     d_r, d_q = predictors_back(layout, scatter(d_eta, pattern, layout.columns.shape[1]), size)
-    more_w, more_v = multiply_back(layout, each, scales, w, v, d_r, d_q, d_each, d_scales)
-    d_z, d_y = backward(layout, reference, theta, state, d_w + more_w, d_v + more_v, d_each, d_scales, d_theta, d_t)
-    for k in range(len(constants)):
+    more_w, more_v = multiply_back(layout, moved.by, moved.w, moved.v, d_r, d_q, d_by)
+    d_z, d_y = backward(layout, reference, theta, moved, d_w + more_w, d_v + more_v, d_by, d_theta, d_t)
+    for k in range(len(before.constants)):
         d_theta[layout.constant_theta[k]] += d_constants[k]
-    factors_back(theta, layout, d_each, d_theta)
-    core_scales_back(layout, d_scales, d_theta)
-    for i in range(theta_size):
-        slope = d_t[i] + d_theta[i] * speed[i]
+    loadings_back(layout, theta, d_by, d_theta)
+    for i in range(first):
+        slope = d_t[i] + d_theta[i] * before.speed[i]
         for j in range(i + 1):
             gradient[j] += reference.turn[i, j] * slope
-    gradient[theta_size:theta_size + size] = d_z
-    gradient[theta_size + size:] = d_y
+    gradient[first:last] = d_z
+    gradient[last:] = d_y
     return total, gradient
 
 
@@ -191,12 +198,11 @@ def reference_at(optimum: Optimum) -> Reference:
     posterior, likelihood = point.posterior, point.posterior.likelihood
     weight = point.positive_weight if likelihood.log_concave else posterior.patterns(
         likelihood.information(point.eta, point.constants))
-    sparse, cross, core = curvature(posterior.layout, weight)
     b_sparse, b_core = _pulled(point, weight)
     mixed = [predictors_back(posterior.layout, posterior.patterns(each), len(point.w)) for each in point.second[1]]
     speed = point.speed[posterior.layout.constant_theta]
     return Reference(
-        sparse, cross, core, b_sparse, b_core,
+        *curvature(posterior.layout, weight), b_sparse, b_core,
         np.array([d * s for (d, _), s in zip(mixed, speed, strict=True)]).reshape(len(mixed), len(point.w)),
         np.array([d * s for (_, d), s in zip(mixed, speed, strict=True)]).reshape(len(mixed), len(point.v)),
         point.t, np.linalg.cholesky(optimum.covariance),
@@ -205,8 +211,6 @@ def reference_at(optimum: Optimum) -> Reference:
 
 def _pulled(point: Point, weight: Array) -> tuple[Array, Array]:
     """Return A' g + H r at a point: the information in the data that pulls the field there."""
-    layout = point.posterior.layout
-    through = predictors(layout, point.r, point.q) - layout.offset
-    back = predictors_back(layout, np.einsum("pqi,qi->pi", weight, through), len(point.w))
+    back = point.curved(weight, point.w, point.v)
     gradient = point.data_gradient
     return gradient[0] + back[0], gradient[1] + back[1]

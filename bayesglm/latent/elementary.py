@@ -4,7 +4,8 @@ A call of the C library's exp for each cell keeps a loop from using the processo
 written out, x = k log 2 + r and polynomials, with errors below 1.5 units in the last place; a rewrite puts them in the place of
 PyTensor's own in the likelihoods of this package, and nowhere else.
 
-Source: Cody and Waite (1980), Software Manual for the Elementary Functions; the polynomial of the logarithm is that of Sun's fdlibm.
+Source: Cody and Waite (1980), Software Manual for the Elementary Functions; the polynomial of the logarithm is that of Sun's
+fdlibm.
 """
 
 # mypy: disallow-untyped-calls=False
@@ -14,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 import numba
 from llvmlite import ir
@@ -34,23 +35,27 @@ OVERFLOW, UNDERFLOW = 709.782712893384, -708.0
 TINY, TWO_54 = 2.2250738585072014e-308, 18014398509481984.0
 
 
-@intrinsic
-def bits(typing: Any, x: Any) -> Any:
+def _bits(typing: Any, x: Any) -> Any:
     """Return the bits of a float as an integer."""
-    del typing
+    del typing, x
     return types.int64(types.float64), lambda context, builder, signature, values: builder.bitcast(values[0], ir.IntType(64))
 
 
-@intrinsic
-def number(typing: Any, x: Any) -> Any:
+def _number(typing: Any, x: Any) -> Any:
     """Return the float with these bits."""
-    del typing
+    del typing, x
     return types.float64(types.int64), lambda context, builder, signature, values: builder.bitcast(values[0], ir.DoubleType())
 
 
-def written_out(kernel: Callable[[float], float]) -> Any:
+bits: Callable[[float], int] = cast(Any, intrinsic(_bits))
+number: Callable[[int], float] = cast(Any, intrinsic(_number))
+
+
+def written_out[Kernel: Callable[..., Any]](kernel: Kernel) -> Kernel:
     """Compile a kernel as it is written: its roundings must not be reordered, and it is part of the loop that uses it."""
-    return numba.njit(fastmath=False, error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(kernel)
+    compiler: Any = numba.njit
+    options = {"error_model": "numpy", "forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return cast(Kernel, compiler(fastmath=False, **options)(kernel))
 
 
 @written_out
@@ -95,7 +100,8 @@ def log(x: float) -> float:
     s = f / (2.0 + f)
     z = s * s
     rest = z * (6.666666666666735130e-01 + z * (3.999999999940941908e-01 + z * (2.857142874366239149e-01 + z * (
-        2.222219843214978396e-01 + z * (1.818357216161805012e-01 + z * (1.531383769920937332e-01 + z * 1.479819860511658591e-01))))))
+        2.222219843214978396e-01 + z * (
+            1.818357216161805012e-01 + z * (1.531383769920937332e-01 + z * 1.479819860511658591e-01))))))
     half = 0.5 * f * f
     k = number(exponent + 0x4338000000000000) - MAGIC
     k = k - 54.0 if small else k
@@ -153,7 +159,7 @@ class Vectorised(scalar.UnaryScalarOp):  # type: ignore[misc]  # PyTensor gives 
         return self.plain.grad(inputs, outputs)
 
 
-@numba_basic.register_funcify_and_cache_key(Vectorised)
+@numba_basic.register_funcify_and_cache_key(Vectorised)  # type: ignore[untyped-decorator]  # PyTensor gives no types
 def _funcify(op: Vectorised, **_: Any) -> tuple[Any, str]:
     return op.kernel, sha256(f"bayesglm {op.name} {VERSION}".encode()).hexdigest()
 
@@ -164,7 +170,7 @@ OPERATIONS = {type(plain): Vectorised(plain, kernel) for plain, kernel in (
 )}
 
 
-@node_rewriter([Elemwise])
+@node_rewriter([Elemwise])  # type: ignore[untyped-decorator]
 def _write_out(fgraph: Any, node: Any) -> Any:
     """Put the operation that is written out in the place of PyTensor's own."""
     del fgraph

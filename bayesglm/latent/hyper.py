@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from bayesglm.latent.kernel import kernel
 from bayesglm.priors import Prior
 
 Array = NDArray[np.float64]
@@ -55,21 +55,24 @@ def hyper_of(priors: Sequence[tuple[Prior, bool]]) -> Hyper:
     >>> hyper_of([(HalfNormal(1), True), (Exponential(1), False), (Uniform(-1, 1), False)]).way.tolist()
     [0, 1, 2]
     """
-    ways, lower, upper, density = [], [], [], []
-    for prior, scale in priors:
+    ways = [_way(prior, scale=scale) for prior, scale in priors]
+    ends = [(getattr(prior, "lower", 0.0), getattr(prior, "upper", 1.0)) for prior, _ in priors]
+    density = []
+    for (prior, _), way in zip(priors, ways, strict=True):
         terms = prior.log_density()
-        low, high = (getattr(prior, "lower", 0.0), getattr(prior, "upper", 1.0)) if prior.support != "positive" else (0.0, 1.0)
-        way = INTERVAL if prior.support != "positive" else SIGNED if scale and terms.log == 0.0 else LOGARITHM
-        ways.append(way)
-        lower.append(low)
-        upper.append(high)
         density.append(terms._replace(constant=terms.constant - np.log(2.0)) if way == SIGNED else terms)
-    return Hyper(np.array(ways, np.int64), np.array(lower, np.float64), np.array(upper, np.float64),
-                 np.array(density, np.float64).reshape(-1, 9))
+    lower, upper = np.array(ends, np.float64).reshape(-1, 2).T.copy()
+    return Hyper(np.array(ways, np.int64), lower, upper, np.array(density, np.float64).reshape(-1, 9))
 
 
-@njit(cache=True, nogil=True)
-def log_density(x, terms):
+def _way(prior: Prior, *, scale: bool) -> int:
+    if prior.support != "positive":
+        return INTERVAL
+    return SIGNED if scale and prior.log_density().log == 0.0 else LOGARITHM
+
+
+@kernel
+def log_density(x: float, terms: Array) -> tuple[float, float]:
     """Return the log density of a prior at x and its slope; see `bayesglm.priors.LogDensity`."""
     constant, location, linear, quadratic, absolute, log, complement, tail, tail_scale = terms
     d = x - location
@@ -90,41 +93,46 @@ def log_density(x, terms):
     return value, slope
 
 
-@njit(cache=True, nogil=True)
-def evaluate(t, hyper):
+@kernel
+def evaluate(t: Array, hyper: Hyper) -> tuple[Array, Array, float, Array]:
     """Return theta, d theta / dt, the log prior of t (Jacobians included) and its gradient."""
     size = len(t)
     theta, speed, gradient = np.empty(size), np.empty(size), np.empty(size)
     total = 0.0
     for k in range(size):
-        if hyper.way[k] == 0:
-            x = abs(t[k])
-            value, slope = log_density(x, hyper.density[k])
+        if hyper.way[k] == SIGNED:
+            value, slope = log_density(abs(t[k]), hyper.density[k])
             theta[k], speed[k] = t[k], 1.0
             gradient[k] = slope if t[k] >= 0.0 else -slope
-        elif hyper.way[k] == 1:
+        elif hyper.way[k] == LOGARITHM:
             theta[k] = np.exp(t[k])
             value, slope = log_density(theta[k], hyper.density[k])
             speed[k] = theta[k]
             value += t[k]
             gradient[k] = slope * theta[k] + 1.0
         else:
-            small = np.exp(-abs(t[k]))
-            share = 1.0 / (1.0 + small) if t[k] >= 0.0 else small / (1.0 + small)
-            other = small / (1.0 + small) if t[k] >= 0.0 else 1.0 / (1.0 + small)
-            width = hyper.upper[k] - hyper.lower[k]
-            theta[k] = hyper.lower[k] + width * share
-            speed[k] = width * share * other
-            constant, log, complement = hyper.density[k, 0], hyper.density[k, 5], hyper.density[k, 6]
-            # Beta densities stand on (0, 1), where theta is the share; log share and log other are exact in the tails.
-            value = constant + log * np.log(share) + complement * np.log(other) + np.log(width) + np.log(share) + np.log(other)
-            gradient[k] = log * other - complement * share + other - share
+            theta[k], speed[k], value, gradient[k] = _interval(t[k], hyper.lower[k], hyper.upper[k], hyper.density[k])
         total += value
     return theta, speed, total, gradient
 
 
-@njit(cache=True, nogil=True)
-def thetas(t, hyper):
+@kernel
+def _interval(t: float, lower: float, upper: float, terms: Array) -> tuple[float, float, float, float]:
+    """Return theta on an interval, d theta / dt, the log prior of t and its slope.
+
+    Beta densities stand on (0, 1), where theta is the share; log share and log other are exact in the tails.
+    """
+    small = np.exp(-abs(t))
+    share = 1.0 / (1.0 + small) if t >= 0.0 else small / (1.0 + small)
+    other = small / (1.0 + small) if t >= 0.0 else 1.0 / (1.0 + small)
+    width = upper - lower
+    constant, log, complement = terms[0], terms[5], terms[6]
+    value = constant + log * np.log(share) + complement * np.log(other) + np.log(width) + np.log(share) + np.log(other)
+    return lower + width * share, width * share * other, value, log * other - complement * share + other - share
+
+
+@kernel
+def thetas(t: Array, hyper: Hyper) -> Array:
     """Return theta at many t, shape (draw, theta)."""
     out = np.empty(t.shape)
     for s in range(len(t)):

@@ -25,20 +25,21 @@ from itertools import product
 
 import numpy as np
 import scipy.sparse as sp
-from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
 from bayesglm.latent.cholesky import solve_upper
 from bayesglm.latent.density import Transported
 from bayesglm.latent.hyper import evaluate
-from bayesglm.latent.layout import Field, Layout
-from bayesglm.latent.mode import gather
-from bayesglm.latent.transport import forward, multiply, predictors
+from bayesglm.latent.kernel import kernel
+from bayesglm.latent.layout import Field, Layout, pattern_of
+from bayesglm.latent.loadings import multiply
+from bayesglm.latent.precision import HALF_LOG_TWO_PI
+from bayesglm.latent.predictors import gather, predictors
+from bayesglm.latent.transport import Moved, forward
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
-LOG_TWO_PI = float(np.log(2 * np.pi))
 WIDEST = 2
 NODES = {1: 7, 2: 5}
 _DEGREE = 4
@@ -86,9 +87,9 @@ def levels_of(field: Field) -> Levels | None:
     place = _places(level)
     if place.max() >= WIDEST:
         return None
-    pattern = np.full(layout.index.shape[1], count)
-    for index in layout.index:
-        pattern = np.where(index >= 0, level[np.maximum(index, 0)], pattern)
+    pattern = np.full(layout.coordinate.shape[1], count)
+    for coordinate in layout.coordinate:
+        pattern = np.where(coordinate >= 0, level[np.maximum(coordinate, 0)], pattern)
     return Levels(level, place, pattern.astype(np.int64), int(count), int(place.max()) + 1)
 
 
@@ -206,35 +207,34 @@ class Integrated:
         layout, likelihood = posterior.layout, posterior.likelihood
         t = reference.t + reference.turn @ tau
         theta, _, hyperprior, _ = evaluate(t, posterior.field.hyper)
-        state = forward(layout, reference, t, theta, np.zeros(len(levels.level)), y)
-        if not state[0]:
+        moved = forward(layout, reference, t, theta, np.zeros(len(levels.level)), y)
+        if not moved.definite:
             return None
         constants = theta[layout.constant_theta]
         ratio, rest = np.empty((len(z), levels.count + 1)), 0.0
         for k in range(len(z)):
-            w, eta = _at(layout, likelihood.pattern, state, z[k], y)
+            w, eta = _at(layout, likelihood.pattern, moved, z[k], y)
             each, rest = likelihood.apart(eta, constants)
             ratio[k] = _sums(each, likelihood.pattern, levels.pattern, levels.level, w, z[k], levels.count)
         without = ratio[0, -1]
         ratio[:, -1] = 0.0
-        v = state[11]
-        shared = (hyperprior + state[12] - 0.5 * v @ v - 0.5 * len(v) * LOG_TWO_PI + np.log(np.diag(reference.turn)).sum()
+        v = moved.v
+        shared = (hyperprior + moved.log_jacobian - 0.5 * v @ v - len(v) * HALF_LOG_TWO_PI + np.log(np.diag(reference.turn)).sum()
                   + without + rest)
         return float(shared), ratio
 
 
-@njit(cache=True, nogil=True)
-def _at(layout: Layout, pattern, state, z, y):
+@kernel
+def _at(layout: Layout, pattern: Index, moved: Moved, z: Array, y: Array) -> tuple[Array, Array]:
     """Return the field's sparse part and eta over cells at z."""
-    each, scales, sparse, cross, core, mean_w, mean_v = state[1], state[2], state[3], state[4], state[5], state[8], state[9]
-    w, v = mean_w + z, mean_v + y
-    solve_upper(layout.start, layout.row, sparse, cross, core, w, v)
-    r, p = multiply(layout, each, scales, w, v)
+    w, v = moved.mean_w + z, moved.mean_v + y
+    solve_upper(pattern_of(layout), moved.lower, w, v)
+    r, p = multiply(layout, moved.by, w, v)
     return w, gather(predictors(layout, r, p), pattern)
 
 
-@njit(cache=True, nogil=True)
-def _sums(each, pattern, level_of_pattern, level, w, z, count):
+@kernel
+def _sums(each: Array, pattern: Index, level_of_pattern: Index, level: Index, w: Array, z: Array, count: int) -> Array:
     """Return rho of every level, and last the log likelihood of patterns without one."""
     out = np.zeros(count + 1)
     for i in range(len(each)):
@@ -244,8 +244,8 @@ def _sums(each, pattern, level_of_pattern, level, w, z, count):
     return out
 
 
-@njit(cache=True, nogil=True)
-def _log_sums(ratio, log_weight):
+@kernel
+def _log_sums(ratio: Array, log_weight: Array) -> float:
     """Return the sum over levels of log sum_k omega_k exp(rho_k)."""
     total = 0.0
     for c in range(ratio.shape[1]):
@@ -259,8 +259,8 @@ def _log_sums(ratio, log_weight):
     return total
 
 
-@njit(cache=True, nogil=True)
-def _pick(coefficients, powers, candidates, uniform, level, place):
+@kernel
+def _pick(coefficients: Array, powers: Index, candidates: Array, uniform: Array, level: Index, place: Index) -> Array:
     """Return one of the candidates for each level, picked by N(z) exp(polynomial) over their own density."""
     number, size, (count, terms), wide = len(candidates), len(level), coefficients.shape, powers.shape[1]
     where = np.full((count, wide), -1)
@@ -289,8 +289,8 @@ def _pick(coefficients, powers, candidates, uniform, level, place):
     return z
 
 
-@njit(cache=True, nogil=True)
-def _choose(weight, uniform):
+@kernel
+def _choose(weight: Array, uniform: float) -> int:
     left = uniform * weight.sum()
     for i in range(len(weight)):
         left -= weight[i]

@@ -2,9 +2,10 @@
 
     f(t) = log p(y, u, t) - log |L(t)| + size / 2 log 2 pi        at u = u(t), the mode of the field, L L' = P(t, u(t))
 
-P holds the observed curvature W. The gradient has three parts: log p moves with t at fixed u (u is its mode); log |L| moves with t
-through Lambda, K and the constants in W; and through u, which moves by P^-1 of the mixed derivative. The last two need the
-derivative of W in eta, contracted with the gradient of log |L| in W: the diagonal of A P^-1 A', which the factor walked backwards gives.
+P holds the observed curvature W. The gradient has three parts: log p moves with t at fixed u (u is its mode); log |L| moves with
+t through Lambda, K and the constants in W; and through u, which moves by P^-1 of the mixed derivative. The last two need the
+derivative of W in eta, contracted with the gradient of log |L| in W: the diagonal of A P^-1 A', which the factor walked backwards
+gives.
 
 Source: Rue, Martino and Chopin (2009), Journal of the Royal Statistical Society B 71, 319; Kristensen et al. (2016), Journal of
 Statistical Software 70(5), for the gradient.
@@ -18,27 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
-from bayesglm.latent.cholesky import factor_back
+from bayesglm.latent.cholesky import Matrix, factor_back
 from bayesglm.latent.curvature import curvature, curvature_back
 from bayesglm.latent.hyper import INTERVAL, SIGNED, evaluate
-from bayesglm.latent.layout import Field
-from bayesglm.latent.mode import Point, Posterior, Vector, bare_reference, find_mode
-from bayesglm.latent.transport import (
-    assemble_back,
-    core_scales_back,
-    factors_back,
-    log_prior,
-    multiply,
-    multiply_back,
-    predictors,
-    predictors_back,
-    reference_back,
-    transpose,
-    transpose_back,
-)
+from bayesglm.latent.layout import Field, Layout, pattern_of
+from bayesglm.latent.loadings import loadings_back, multiply, multiply_back, no_loadings, transpose, transpose_back
+from bayesglm.latent.mode import Point, Posterior, Precision, Vector, find_mode
+from bayesglm.latent.precision import HALF_LOG_TWO_PI, log_prior, precision_back, precision_back_to_curvature
+from bayesglm.latent.predictors import predictors, predictors_back
 
 Array = NDArray[np.float64]
-LOG_TWO_PI = float(np.log(2 * np.pi))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,25 +56,25 @@ class Marginal:
 def marginal(posterior: Posterior, t: Array, start: Vector) -> Marginal:
     """Return the Laplace marginal of t and its gradient; the field is searched from a start."""
     point = find_mode(posterior, t, start)
-    layout, field = posterior.layout, posterior.field
     weight, precision, definite = point.weight, point.precision(point.weight), True
     if precision is None:
         weight, definite = point.positive_weight, False
         precision = point.precision(weight)
     if precision is None:
         return Marginal(-np.inf, np.zeros(len(t)), point, definite=False)
-    size, wide = len(point.w), len(point.v)
-    value = point.log_joint - precision.log_determinant + 0.5 * (size + wide) * LOG_TWO_PI
+    value = point.log_joint - precision.log_determinant + sum(posterior.field.sizes[1:]) * HALF_LOG_TWO_PI
+    return Marginal(value, _gradient(point, weight, precision, definite=definite), point, definite)
+
+
+def _gradient(point: Point, weight: Array, precision: Precision, *, definite: bool) -> Array:
+    """Return the gradient of the marginal in t, at the mode of the field."""
+    posterior, layout, by, size = point.posterior, point.posterior.layout, point.by, len(point.w)
+    d_by, d_theta = no_loadings(layout), point.prior[3].copy()
 
     # Gradient of - log |L| in P, H and W.
-    d_sparse, d_cross, d_core = np.zeros(len(layout.row)), np.zeros((size, wide)), np.zeros((wide, wide))
-    d_sparse[layout.start[:-1]] = -1.0 / precision.sparse[layout.start[:-1]]
-    d_core[np.diag_indices(wide)] = -1.0 / np.diag(precision.core)
-    factor_back(layout.start, layout.row, layout.target, precision.sparse, precision.cross, precision.core, d_sparse, d_cross, d_core)
-    d_each, d_scales, d_theta = np.zeros_like(point.each), np.zeros(wide), np.zeros(len(t))
-    assemble_back(layout, point.theta, point.each, point.scales, bare_reference(*curvature(layout, weight)),
-                  d_sparse, d_cross, d_core, d_each, d_scales, d_theta)
-    d_weight = curvature_back(layout, *reference_back(layout, point.each, point.scales, d_sparse, d_cross, d_core), len(weight))
+    d_precision = _in_precision(layout, precision)
+    precision_back(layout, point.theta, by, curvature(layout, weight), d_precision, d_by, d_theta)
+    d_weight = curvature_back(layout, precision_back_to_curvature(layout, by, d_precision), len(weight))
     cells = np.ascontiguousarray(d_weight[:, :, posterior.likelihood.pattern])
     if not definite:
         cells = cells * (np.einsum("ppi->i", point.second[0]) > 0)
@@ -92,26 +82,35 @@ def marginal(posterior: Posterior, t: Array, start: Vector) -> Marginal:
 
     # How the mode moves: P times its derivative is the mixed derivative, met with the gradient of - log |L| in the field.
     moved = predictors_back(layout, posterior.patterns(third), size)
-    along = point.solve(precision, weight, *transpose(layout, point.each, point.scales, *moved))
-    through = predictors(layout, *multiply(layout, point.each, point.scales, *along)) - layout.offset
-    bent = predictors_back(layout, np.einsum("pqi,qi->pi", weight, through), size)
-    d_r = [own + more - less for own, more, less in zip(point.data_gradient, moved, bent, strict=True)]
-    multiply_back(layout, point.each, point.scales, point.w, point.v, *d_r, d_each, d_scales)
-    transpose_back(layout, point.each, point.scales, *point.data_gradient, *along, d_each, d_scales)
+    along = point.solve(precision, weight, *transpose(layout, by, *moved))
+    bent = point.curved(weight, *along)
+    d_r, d_q = (own + more - less for own, more, less in zip(point.data_gradient, moved, bent, strict=True))
+    multiply_back(layout, by, point.w, point.v, d_r, d_q, d_by)
+    transpose_back(layout, by, *point.data_gradient, *along, d_by)
 
-    d_theta += point.prior[3] + _along(field, point, along)
+    d_theta += _along(point, along)
+    through = predictors(layout, *multiply(layout, by, *along)) - layout.offset
     mixed = np.einsum("kpi,pi->k", point.second[1], posterior.cells(through))
     d_theta[layout.constant_theta] += point.first[2] + d_constants + mixed
-    factors_back(point.theta, layout, d_each, d_theta)
-    core_scales_back(layout, d_scales, d_theta)
-    return Marginal(value, point.d_hyperprior + d_theta * point.speed, point, definite)
+    loadings_back(layout, point.theta, d_by, d_theta)
+    return np.asarray(point.d_hyperprior + d_theta * point.speed)
 
 
-def _along(field: Field, point: Point, along: Vector) -> Array:
+def _in_precision(layout: Layout, precision: Precision) -> Matrix:
+    """Return the gradient of - log |L| in the lower entries of P."""
+    lower, diagonal = precision.lower, layout.start[:-1]
+    gradient = Matrix(*(np.zeros_like(each) for each in lower))
+    gradient.sparse[diagonal] = -1.0 / lower.sparse[diagonal]
+    np.fill_diagonal(gradient.core, -1.0 / np.diag(lower.core))
+    factor_back(pattern_of(layout), lower, gradient)
+    return gradient
+
+
+def _along(point: Point, along: Vector) -> Array:
     """Return how the theta-gradient of the log prior, a quadratic in the field, changes along a direction."""
     x, y = along
-    ahead = log_prior(field.layout, point.theta, point.w + x, point.v + y)[3]
-    behind = log_prior(field.layout, point.theta, point.w - x, point.v - y)[3]
+    ahead = log_prior(point.posterior.layout, point.theta, point.w + x, point.v + y)[3]
+    behind = log_prior(point.posterior.layout, point.theta, point.w - x, point.v - y)[3]
     return np.asarray((ahead - behind) / 2)
 
 
@@ -173,8 +172,8 @@ def climb(posterior: Posterior, start: Array, field: Vector | None = None, *, ro
 
     if not len(start):
         return marginal(posterior, start, at[0])
-    options = {"gtol": 0.3, "maxiter": 15} if rough else {"gtol": 1e-2, "maxiter": 200}
-    optimize.minimize(objective, start, jac=True, method="BFGS", options=options)
+    optimize.minimize(objective, start, jac=True, method="BFGS",
+                      options={"gtol": 0.3 if rough else 1e-2, "maxiter": 15 if rough else 200})
     return best[0] if best else marginal(posterior, start, at[0])
 
 
@@ -186,7 +185,7 @@ def optimise(posterior: Posterior, start: Array, field: Vector | None = None) ->
     for _ in range(_MOST_NEWTON):
         covariance = _inverse(_hessian(posterior, best))
         step = covariance @ best.gradient
-        distance = float(np.sqrt(max(best.gradient @ step, 0.0)))
+        distance = float(np.sqrt(max(float(best.gradient @ step), 0.0)))
         if distance < TOLERANCE:
             break
         new = marginal(posterior, best.point.t + step * min(1.0, 2.0 / distance), (best.point.w, best.point.v))
@@ -195,7 +194,7 @@ def optimise(posterior: Posterior, start: Array, field: Vector | None = None) ->
         best = new
         if distance < _CLOSE:
             # So near the optimum the Hessian has not moved.
-            distance = float(np.sqrt(max(best.gradient @ covariance @ best.gradient, 0.0)))
+            distance = float(np.sqrt(max(float(best.gradient @ covariance @ best.gradient), 0.0)))
             if distance < TOLERANCE:
                 break
     return Optimum(best, covariance, distance)

@@ -6,8 +6,8 @@ At (w, v) with eta = A Lambda(theta) (w, v) + offset, gradient g and curvature W
     step = P^-1 gradient, shortened until the log joint density rises
 
 Where P is not positive definite, the negative part of W is left out, which keeps the step uphill. The equation is solved by
-conjugate gradients with the factor of P, which is one iteration except where P leaves something out (the prior's view of a walk's
-mean).
+conjugate gradients with the factor of P, which is one iteration except where P leaves something out (the prior's view of a
+walk's mean).
 """
 
 from __future__ import annotations
@@ -16,25 +16,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from bayesglm.latent.cholesky import factor, solve_lower, solve_upper
+from bayesglm.latent.cholesky import Matrix, factor, log_determinant, solve_lower, solve_upper
 from bayesglm.latent.curvature import curvature
 from bayesglm.latent.hyper import evaluate
-from bayesglm.latent.layout import Field, Layout
+from bayesglm.latent.layout import Field, Layout, pattern_of
 from bayesglm.latent.likelihood import CellLikelihood
-from bayesglm.latent.transport import (
-    Reference,
-    assemble,
-    core_scales,
-    factors,
-    log_prior,
-    multiply,
-    predictors,
-    predictors_back,
-    transpose,
-)
+from bayesglm.latent.loadings import loadings, multiply, transpose
+from bayesglm.latent.precision import log_prior, precision
+from bayesglm.latent.predictors import gather, predictors, predictors_back, scatter
 
 Array = NDArray[np.float64]
 Vector = tuple[Array, Array]
@@ -42,26 +33,6 @@ _MOST_STEPS = 100
 _MOST_HALVINGS = 30
 _MOST_DIRECTIONS = 50
 _DECREMENT = 1e-10
-
-
-@njit(cache=True, nogil=True)
-def gather(eta, pattern):
-    """Return eta over cells, shape (P, cell), from eta over patterns."""
-    out = np.empty((eta.shape[0], len(pattern)))
-    for p in range(eta.shape[0]):
-        for i in range(len(pattern)):
-            out[p, i] = eta[p, pattern[i]]
-    return out
-
-
-@njit(cache=True, nogil=True)
-def scatter(d_eta, pattern, patterns):
-    """Return sums over the cells of each pattern, shape (P, pattern)."""
-    out = np.zeros((d_eta.shape[0], patterns))
-    for p in range(d_eta.shape[0]):
-        for i in range(len(pattern)):
-            out[p, pattern[i]] += d_eta[p, i]
-    return out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,8 +57,7 @@ class Posterior:
 
     def eta(self, theta: Array, w: Array, v: Array) -> Array:
         """Return the linear predictors over patterns, shape (P, pattern)."""
-        each, scales = factors(theta, self.layout), core_scales(theta, self.layout)
-        return predictors(self.layout, *multiply(self.layout, each, scales, w, v))
+        return predictors(self.layout, *multiply(self.layout, loadings(self.layout, theta), w, v))
 
     def log_joint(self, t: Array, w: Array, v: Array) -> float:
         """Return the log density of data, field (w, v) and hyperparameters t on the real line."""
@@ -118,6 +88,20 @@ class Point:
         Hyperparameters on the real line and as they are.
     w, v : array, shapes (S,), (C,)
         The field: sparse part and core.
+    speed : array, shape (theta,)
+        d theta / dt.
+    hyperprior : float
+        Log prior of t.
+    d_hyperprior : array, shape (theta,)
+        Its gradient.
+    by : Loadings
+        Lambda(theta).
+    r, q : array, shapes (S,), (C,)
+        Lambda (w, v).
+    eta : array, shape (P, cell)
+        Linear predictors.
+    constants : array, shape (K,)
+        Constant parameters of the family.
     """
 
     posterior: Posterior
@@ -128,8 +112,8 @@ class Point:
     def __post_init__(self) -> None:
         layout = self.posterior.layout
         self.theta, self.speed, self.hyperprior, self.d_hyperprior = evaluate(self.t, self.posterior.field.hyper)
-        self.each, self.scales = factors(self.theta, layout), core_scales(self.theta, layout)
-        self.r, self.q = multiply(layout, self.each, self.scales, self.w, self.v)
+        self.by = loadings(layout, self.theta)
+        self.r, self.q = multiply(layout, self.by, self.w, self.v)
         self.eta = self.posterior.cells(predictors(layout, self.r, self.q))
         self.constants = self.theta[layout.constant_theta]
 
@@ -162,7 +146,7 @@ class Point:
     @cached_property
     def gradient(self) -> Vector:
         """Gradient of the log joint density in (w, v)."""
-        d_w, d_v = transpose(self.posterior.layout, self.each, self.scales, *self.data_gradient)
+        d_w, d_v = transpose(self.posterior.layout, self.by, *self.data_gradient)
         return d_w + self.prior[1], d_v + self.prior[2]
 
     @cached_property
@@ -175,26 +159,28 @@ class Point:
         """W over patterns without its negative part, cell by cell."""
         return self.posterior.patterns(without_negative(self.second[0]))
 
-    def precision(self, weight: Array) -> Factor | None:
-        """Return the factor of P for a curvature over patterns; None where P is not positive definite."""
+    def precision(self, weight: Array) -> Precision | None:
+        """Return P for a curvature over patterns; None where it is not positive definite."""
         layout = self.posterior.layout
-        h = curvature(layout, weight)
-        parts = assemble(layout, self.theta, self.each, self.scales, bare_reference(*h))
-        return Factor(layout, *parts) if factor(layout.start, layout.row, layout.target, *parts) else None
+        lower = precision(layout, self.theta, self.by, curvature(layout, weight))
+        return Precision(layout, lower) if factor(pattern_of(layout), lower) else None
+
+    def curved(self, weight: Array, x: Array, y: Array) -> Vector:
+        """Return A' W A Lambda (x, y) for a curvature over patterns."""
+        layout = self.posterior.layout
+        through = predictors(layout, *multiply(layout, self.by, x, y)) - layout.offset
+        return predictors_back(layout, np.einsum("pqi,qi->pi", weight, through), len(x))
 
     def times_hessian(self, weight: Array, x: Array, y: Array) -> Vector:
         """Return minus the Hessian of the log joint density times (x, y); priors that are not normal count as normal."""
         layout = self.posterior.layout
-        r, q = multiply(layout, self.each, self.scales, x, y)
-        through = predictors(layout, r, q) - layout.offset
-        back = predictors_back(layout, np.einsum("pqi,qi->pi", weight, through), len(x))
-        d_w, d_v = transpose(layout, self.each, self.scales, *back)
+        d_w, d_v = transpose(layout, self.by, *self.curved(weight, x, y))
         # The prior's Hessian: its gradient is linear where it is normal.
         bare = layout._replace(other_core=layout.other_core[:0])
         _, p_w, p_v, _ = log_prior(bare, self.theta, x, y)
         return d_w - p_w, d_v - p_v
 
-    def solve(self, precision: Factor, weight: Array, x: Array, y: Array) -> Vector:
+    def solve(self, precision: Precision, weight: Array, x: Array, y: Array) -> Vector:
         """Return the inverse of minus the Hessian times (x, y), by conjugate gradients with the factor as preconditioner."""
         at_w, at_v = np.zeros_like(x), np.zeros_like(y)
         left_w, left_v = x.copy(), y.copy()
@@ -219,32 +205,31 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Factor:
-    """L of P = L L'."""
+class Precision:
+    """P = L L'.
+
+    Attributes
+    ----------
+    layout : Layout
+        The field.
+    lower : Matrix
+        L.
+    """
 
     layout: Layout
-    sparse: Array
-    cross: Array
-    core: Array
+    lower: Matrix
 
     def solve(self, x: Array, y: Array) -> Vector:
         """Return P^-1 (x, y)."""
         x, y = x.copy(), y.copy()
-        solve_lower(self.layout.start, self.layout.row, self.sparse, self.cross, self.core, x, y)
-        solve_upper(self.layout.start, self.layout.row, self.sparse, self.cross, self.core, x, y)
+        solve_lower(pattern_of(self.layout), self.lower, x, y)
+        solve_upper(pattern_of(self.layout), self.lower, x, y)
         return x, y
 
     @property
     def log_determinant(self) -> float:
-        """log |L|."""
-        return float(np.log(self.sparse[self.layout.start[:-1]]).sum() + np.log(np.diag(self.core)).sum())
-
-
-def bare_reference(sparse: Array, cross: Array, core: Array) -> Reference:
-    """Return a reference that holds a curvature only."""
-    size, wide = cross.shape
-    return Reference(sparse, cross, core, np.zeros(size), np.zeros(wide), np.zeros((0, size)), np.zeros((0, wide)), np.zeros(0),
-                     np.zeros((0, 0)))
+        """The logarithm of |L|."""
+        return log_determinant(pattern_of(self.layout), self.lower)
 
 
 def without_negative(weight: Array) -> Array:

@@ -27,7 +27,8 @@ from bayesglm.latent.hyper import INTERVAL, LOGARITHM, Hyper, evaluate
 from bayesglm.latent.layout import Layout
 from bayesglm.latent.marginal import centre
 from bayesglm.latent.mode import Point, Posterior
-from bayesglm.latent.transport import log_prior, predictors_back
+from bayesglm.latent.precision import log_prior
+from bayesglm.latent.predictors import predictors_back
 
 Array = NDArray[np.float64]
 NO_SPARSE = np.zeros(0)
@@ -140,7 +141,7 @@ def _step(h: Array, g: Array, v: Array, penalty: Array) -> Array:
 def _curvature(point: Point) -> Array:
     """Return minus the Hessian in v of the smooth part, shape (C, C)."""
     layout, theta, v = point.posterior.layout, point.theta, point.v
-    found = curvature(layout, point.weight)[2]
+    found = curvature(layout, point.weight).core
     prior = np.ones(len(v))
     if layout.other_core.size:
         smooth = layout.other_density.copy()

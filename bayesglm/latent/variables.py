@@ -1,7 +1,7 @@
 """Variables: draws of the field and the hyperparameters in the model's own parameters, with dims and coordinates.
 
-The variables, names and dims are those of the ``pm.Model`` (`bayesglm.model.build`), so that everything that reads a fit, and every
-tool that takes the ``pm.Model`` itself, reads these draws.
+The variables, names and dims are those of the ``pm.Model`` (`bayesglm.model.build`), so that everything that reads a fit, and
+every tool that takes the ``pm.Model`` itself, reads these draws.
 """
 
 from __future__ import annotations

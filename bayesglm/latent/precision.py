@@ -1,0 +1,227 @@
+"""Precision: K(theta) of the field without data, its log density, and P = K(theta) + Lambda' H Lambda with data.
+
+Functions that end in ``_back`` walk the derivative backwards; see `bayesglm.latent.loadings`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesglm.latent.cholesky import Matrix
+from bayesglm.latent.hyper import log_density
+from bayesglm.latent.kernel import kernel
+from bayesglm.latent.layout import Layout
+from bayesglm.latent.loadings import Loadings
+from bayesglm.latent.nodes import CONSTANT, INTERIOR, STATIONARY
+
+Array = NDArray[np.float64]
+HALF_LOG_TWO_PI = float(np.log(2 * np.pi) / 2)
+
+
+@kernel
+def band_weight(kind: int, rho: float) -> tuple[float, float]:
+    """Return what an entry of K is multiplied by, and its slope in rho."""
+    if kind == CONSTANT:
+        return 1.0, 0.0
+    share = 1.0 / (1.0 - rho * rho)
+    slope = 2.0 * rho * share * share
+    if kind == STATIONARY:
+        return share, slope
+    if kind == INTERIOR:
+        return share * rho * rho, slope * rho * rho + 2.0 * share * rho
+    return -share * rho, -slope * rho - share
+
+
+@kernel
+def precision(layout: Layout, theta: Array, by: Loadings, curvature: Matrix) -> Matrix:
+    """Return P = K + Lambda' H Lambda."""
+    sparse, cross = _sparse(layout, by.factors, curvature.sparse), _cross(layout, by, curvature.cross)
+    for k in range(len(layout.band_entry)):
+        rho = theta[layout.band_theta[k]] if layout.band_theta[k] >= 0 else 0.0
+        sparse[layout.band_entry[k]] += layout.band_value[k] * band_weight(layout.band_kind[k], rho)[0]
+    wide = len(by.scales)
+    core = np.empty((wide, wide))
+    for c in range(wide):
+        for d in range(wide):
+            core[c, d] = by.scales[c] * by.scales[d] * curvature.core[c, d]
+        core[c, c] += 1.0
+    return Matrix(sparse, cross, core)
+
+
+@kernel
+def _sparse(layout: Layout, factors: Array, h: Array) -> Array:
+    """Return F_u' H_uv F_v of every pair of nodes u, v that is coupled."""
+    sparse = np.zeros(len(layout.row))
+    for pair in range(len(layout.pair_row)):
+        u, v, first = layout.pair_row[pair], layout.pair_column[pair], layout.pair_first[pair]
+        height, width = layout.block_size[u], layout.block_size[v]
+        diagonal = layout.pair_begin[pair, 0] == layout.pair_begin[pair, 1]
+        for a in range(height):
+            for b in range(a + 1 if diagonal else width):
+                total = 0.0
+                for i in range(a, height):
+                    inner = 0.0
+                    for j in range(b, width):
+                        inner += h[layout.position[first + i * width + j]] * factors[v, j, b]
+                    total += factors[u, i, a] * inner
+                sparse[layout.position[first + a * width + b]] = total
+    return sparse
+
+
+@kernel
+def _cross(layout: Layout, by: Loadings, h: Array) -> Array:
+    """Return F_u' H_uc s_c of every node u and core entry c."""
+    cross = np.zeros(h.shape)
+    size, wide = h.shape
+    for node in range(len(layout.node_begin)):
+        b, at = layout.node_block[node], layout.node_begin[node]
+        for i in range(layout.block_size[b]):
+            for j in range(i + 1):
+                value = by.factors[b, i, j]
+                if value != 0.0:
+                    for c in range(wide):
+                        cross[at + j, c] += value * h[at + i, c]
+    for s in range(size):
+        for c in range(wide):
+            cross[s, c] *= by.scales[c]
+    return cross
+
+
+@kernel
+def precision_back(
+    layout: Layout, theta: Array, by: Loadings, curvature: Matrix, gradient: Matrix, d_by: Loadings, d_theta: Array,
+) -> None:
+    """Add the gradient in Lambda and theta, given the one in the lower entries of P."""
+    _sparse_back(layout, by.factors, curvature.sparse, gradient.sparse, d_by.factors)
+    for k in range(len(layout.band_entry)):
+        if layout.band_theta[k] >= 0:
+            rho = theta[layout.band_theta[k]]
+            slope = layout.band_value[k] * band_weight(layout.band_kind[k], rho)[1]
+            d_theta[layout.band_theta[k]] += gradient.sparse[layout.band_entry[k]] * slope
+    _cross_back(layout, by, curvature.cross, gradient.cross, d_by)
+    for c in range(len(by.scales)):
+        for d in range(c + 1):
+            h = curvature.core[c, d] * gradient.core[c, d]
+            d_by.scales[c] += h * by.scales[d]
+            d_by.scales[d] += h * by.scales[c]
+
+
+@kernel
+def _sparse_back(layout: Layout, factors: Array, h: Array, d_sparse: Array, d_factors: Array) -> None:
+    for pair in range(len(layout.pair_row)):
+        u, v, first = layout.pair_row[pair], layout.pair_column[pair], layout.pair_first[pair]
+        height, width = layout.block_size[u], layout.block_size[v]
+        diagonal = layout.pair_begin[pair, 0] == layout.pair_begin[pair, 1]
+        for a in range(height):
+            for b in range(a + 1 if diagonal else width):
+                slope = d_sparse[layout.position[first + a * width + b]]
+                for i in range(a, height):
+                    inner = 0.0
+                    for j in range(b, width):
+                        value = h[layout.position[first + i * width + j]]
+                        inner += value * factors[v, j, b]
+                        d_factors[v, j, b] += slope * value * factors[u, i, a]
+                    d_factors[u, i, a] += slope * inner
+
+
+@kernel
+def _cross_back(layout: Layout, by: Loadings, h: Array, d_cross: Array, d_by: Loadings) -> None:
+    for node in range(len(layout.node_begin)):
+        b, at = layout.node_block[node], layout.node_begin[node]
+        for i in range(layout.block_size[b]):
+            for j in range(i + 1):
+                total = 0.0
+                for c in range(len(by.scales)):
+                    product = d_cross[at + j, c] * h[at + i, c]
+                    total += product * by.scales[c]
+                    if layout.core_theta[c] >= 0:
+                        d_by.scales[c] += product * by.factors[b, i, j]
+                d_by.factors[b, i, j] += total
+
+
+@kernel
+def precision_back_to_curvature(layout: Layout, by: Loadings, gradient: Matrix) -> Matrix:
+    """Return the gradient in the lower entries of H, given the one in those of P."""
+    sparse, cross = np.zeros(len(layout.row)), np.zeros(gradient.cross.shape)
+    for pair in range(len(layout.pair_row)):
+        _pair_to_curvature(layout, pair, by.factors, gradient.sparse, sparse)
+    wide = len(by.scales)
+    for node in range(len(layout.node_begin)):
+        b, at = layout.node_block[node], layout.node_begin[node]
+        for i in range(layout.block_size[b]):
+            for j in range(i + 1):
+                for c in range(wide):
+                    cross[at + i, c] += by.factors[b, i, j] * gradient.cross[at + j, c] * by.scales[c]
+    core = np.zeros((wide, wide))
+    for c in range(wide):
+        for d in range(c + 1):
+            core[c, d] = gradient.core[c, d] * by.scales[c] * by.scales[d]
+    return Matrix(sparse, cross, core)
+
+
+@kernel
+def _pair_to_curvature(layout: Layout, pair: int, factors: Array, d_sparse: Array, out: Array) -> None:
+    u, v, first = layout.pair_row[pair], layout.pair_column[pair], layout.pair_first[pair]
+    height, width = layout.block_size[u], layout.block_size[v]
+    diagonal = layout.pair_begin[pair, 0] == layout.pair_begin[pair, 1]
+    for a in range(height):
+        for b in range(a + 1 if diagonal else width):
+            slope = d_sparse[layout.position[first + a * width + b]]
+            for i in range(a, height):
+                for j in range(b, width):
+                    out[layout.position[first + i * width + j]] += slope * factors[u, i, a] * factors[v, j, b]
+
+
+@kernel
+def log_prior(layout: Layout, theta: Array, w: Array, v: Array) -> tuple[float, Array, Array, Array]:
+    """Return the log density of (w, v) given theta, and its gradient in w, v and theta."""
+    size, wide = len(w), len(v)
+    d_w, d_theta = np.zeros(size), np.zeros(len(theta))
+    total = -HALF_LOG_TWO_PI * (size + wide)
+    for k in range(len(layout.band_entry)):
+        i, j = layout.band_row[k], layout.band_column[k]
+        rho = theta[layout.band_theta[k]] if layout.band_theta[k] >= 0 else 0.0
+        weight, slope = band_weight(layout.band_kind[k], rho)
+        weight *= layout.band_value[k]
+        if i == j:
+            total -= 0.5 * weight * w[i] * w[i]
+            d_w[i] -= weight * w[i]
+            product = 0.5 * w[i] * w[i]
+        else:
+            total -= weight * w[i] * w[j]
+            d_w[i] -= weight * w[j]
+            d_w[j] -= weight * w[i]
+            product = w[i] * w[j]
+        if layout.band_theta[k] >= 0:
+            d_theta[layout.band_theta[k]] -= product * slope * layout.band_value[k]
+    for k in range(len(layout.rho_theta)):
+        rho = theta[layout.rho_theta[k]]
+        total -= 0.5 * layout.rho_steps[k] * np.log(1.0 - rho * rho)
+        d_theta[layout.rho_theta[k]] += layout.rho_steps[k] * rho / (1.0 - rho * rho)
+    value, d_v = _log_prior_of_core(layout, theta, w, v, d_w, d_theta)
+    return total + value, d_w, d_v, d_theta
+
+
+@kernel
+def _log_prior_of_core(layout: Layout, theta: Array, w: Array, v: Array, d_w: Array, d_theta: Array) -> tuple[float, Array]:
+    """Return the log density of the sheared core, u = v + shear, less that of the normal's constant, and its slope in v.
+
+    The gradient in w and theta is added to what is given.
+    """
+    total, u = 0.0, v.copy()
+    for k in range(len(layout.shear_core)):
+        u[layout.shear_core[k]] += theta[layout.shear_theta[k]] * layout.shear_value[k] * w[layout.shear_place[k]]
+    d_u = -u
+    for c in range(len(v)):
+        total -= 0.5 * u[c] * u[c]
+    for k in range(len(layout.other_core)):
+        c = layout.other_core[k]
+        value, slope = log_density(layout.other_location[k] + layout.other_scale[k] * u[c], layout.other_density[k])
+        total += value + 0.5 * u[c] * u[c] + HALF_LOG_TWO_PI
+        d_u[c] = slope * layout.other_scale[k]
+    for k in range(len(layout.shear_core)):
+        slope = d_u[layout.shear_core[k]] * layout.shear_value[k]
+        d_w[layout.shear_place[k]] += slope * theta[layout.shear_theta[k]]
+        d_theta[layout.shear_theta[k]] += slope * w[layout.shear_place[k]]
+    return total, d_u

@@ -1,0 +1,72 @@
+"""Predictors: eta = offset + A r over covariate patterns and over cells, and A' back."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesglm.latent.kernel import kernel
+from bayesglm.latent.layout import Layout
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+
+@kernel
+def predictors(layout: Layout, r: Array, q: Array) -> Array:
+    """Return eta over patterns, shape (P, n), at the field r: sparse part and core q."""
+    eta = layout.offset.copy()
+    predicted, patterns = eta.shape
+    for p in range(predicted):
+        for c in range(layout.first[p], layout.first[p + 1]):
+            value = q[c]
+            for i in range(patterns):
+                eta[p, i] += layout.columns[c, i] * value
+    for b in range(len(layout.block_size)):
+        p, column, size = layout.block_predictor[b], layout.block_values[b], layout.block_size[b]
+        for i in range(patterns):
+            at = layout.coordinate[b, i]
+            if at >= 0:
+                total = 0.0
+                for a in range(size):
+                    total += layout.values[i, column + a] * r[at + a]
+                eta[p, i] += total
+    return eta
+
+
+@kernel
+def predictors_back(layout: Layout, d_eta: Array, size: int) -> tuple[Array, Array]:
+    """Return A' d_eta, sparse part (of this size) and core, for d_eta over patterns."""
+    predicted, patterns = d_eta.shape
+    d_r, d_q = np.zeros(size), np.zeros(len(layout.columns))
+    for p in range(predicted):
+        for c in range(layout.first[p], layout.first[p + 1]):
+            d_q[c] = np.dot(layout.columns[c], d_eta[p])
+    for b in range(len(layout.block_size)):
+        p, column, wide = layout.block_predictor[b], layout.block_values[b], layout.block_size[b]
+        for i in range(patterns):
+            at = layout.coordinate[b, i]
+            if at >= 0:
+                for a in range(wide):
+                    d_r[at + a] += layout.values[i, column + a] * d_eta[p, i]
+    return d_r, d_q
+
+
+@kernel
+def gather(eta: Array, pattern: Index) -> Array:
+    """Return eta over cells, shape (P, cell), from eta over patterns."""
+    out = np.empty((eta.shape[0], len(pattern)))
+    for p in range(eta.shape[0]):
+        for i in range(len(pattern)):
+            out[p, i] = eta[p, pattern[i]]
+    return out
+
+
+@kernel
+def scatter(d_eta: Array, pattern: Index, patterns: int) -> Array:
+    """Return sums over the cells of each pattern, shape (P, pattern)."""
+    out = np.zeros((d_eta.shape[0], patterns))
+    for p in range(d_eta.shape[0]):
+        for i in range(len(pattern)):
+            out[p, pattern[i]] += d_eta[p, i]
+    return out

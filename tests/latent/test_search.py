@@ -1,0 +1,78 @@
+"""Whether a posterior has one mode or several, and which is the best."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import bayesglm as bg
+from bayesglm.latent.layout import field_of
+from bayesglm.latent.likelihood import compile_likelihood
+from bayesglm.latent.marginal import marginal
+from bayesglm.latent.mode import Posterior
+from bayesglm.latent.search import search, upright
+from tests.latent.fields import optimum_of, posterior_of, somewhere
+
+
+@pytest.mark.parametrize("name", ["correlated slopes", "two crossed groups", "a walk", "curves", "a constant parameter"])
+def test_ordinary_data_have_one_mode(name):
+    found = search(posterior_of(name), seed=1)
+    assert found.modes == 1
+    assert found.best.distance < 0.01
+    assert found.best.marginal.value == pytest.approx(optimum_of(name).marginal.value, abs=1e-3)
+
+
+def in_conflict(prior: bg.priors.Prior) -> Posterior:
+    """A slope of 3 with a noise of 1, and a prior that knows it to be near 0."""
+    x = np.array([-1.5, -1, -0.5, 0, 0, 0.5, 1, 1.5])
+    noise = np.array([0.9, -1.2, 0.4, 1.1, -0.8, -1.0, 1.3, -0.6])
+    frame = {"y": 3 * x + noise, "x": x}
+    model = bg.Model("y ~ x", frame, "gaussian", priors={"x": prior, "sigma": bg.priors.HalfNormal(5)})
+    return Posterior(field_of(model.problem), compile_likelihood(model.problem))
+
+
+def test_two_modes_are_found_where_a_prior_with_long_tails_and_the_data_disagree():
+    posterior = in_conflict(bg.priors.StudentT(1, 0, 0.02))
+    found = search(posterior, seed=3)
+    assert found.modes == 2
+    # The two, each climbed to from beside it: a small noise with the slope of the data, a large one with that of the prior.
+    slopes = [each.coefficient for each in posterior.field.core].index(0)
+    values = []
+    for sigma, slope in ((1.0, 3.0), (3.5, 0.0)):
+        v = np.zeros(len(posterior.field.core))
+        v[slopes] = slope / posterior.field.core[slopes].sd
+        at = marginal(posterior, np.log([sigma]), (np.zeros(0), v))
+        values.append(at.value)
+    assert found.best.marginal.value >= max(values) - 1e-6
+
+
+def test_a_normal_prior_in_the_same_place_leaves_one_mode():
+    assert search(in_conflict(bg.priors.Normal(0, 0.02)), seed=3).modes == 1
+
+
+@pytest.mark.parametrize("name", ["correlated slopes", "curves"])
+def test_images_of_a_point_are_one_upright_point(name):
+    posterior = posterior_of(name)
+    field = posterior.field
+    t, w, v = somewhere(posterior, seed=4)
+    t = np.abs(t)
+    turned_t, turned_w, turned_v = t.copy(), w.copy(), v.copy()
+    placed = field.placed[-1]
+    turned_t[placed.sd[0]] *= -1
+    if placed.partial.size:  # the first of three effects
+        turned_t[placed.partial[:2]] *= -1
+        turned_w[placed.sparse[:, 0]] *= -1
+    else:
+        turned_v[placed.core] *= -1
+    assert posterior.log_joint(turned_t, turned_w, turned_v) == pytest.approx(posterior.log_joint(t, w, v), rel=1e-12)
+    for found, expected in zip(upright(field, turned_t, turned_v), (t, v), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_the_logarithm_of_a_scale_has_no_sign():
+    """Scales with a gamma prior are positive: small ones turn no correlation."""
+    frame = {"y": [1, 2, 3, 1, 0, 2], "x": [0.1, 0.5, -1, 0.3, 2, 1], "g": list("aabbcc")}
+    model = bg.Model("y ~ x + (1 + x | g)", frame, "poisson", priors={"sd": bg.priors.Gamma(2, 2)})
+    field = field_of(model.problem)
+    t, v = np.array([-0.5, 0.4, 0.8]), np.zeros(2)
+    np.testing.assert_array_equal(upright(field, t, v)[0], t)
