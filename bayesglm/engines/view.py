@@ -25,7 +25,7 @@ from bayesglm.latent.levels import CANDIDATES, SPREAD, Integrated, Levels, rule_
 
 Array = NDArray[np.float64]
 MOST_NUMBERS = 4_000_000  # of all proposals together, unless a block has more
-ROUNDS = 3
+ROUNDS = 4
 FEWEST_TO_LEARN_FROM = 50.0  # effective draws
 COSTLY = 20_000  # evaluations of a cell for one draw
 GROUP_DRAWS, GROUPS_LOOKED_AT = 200, 20
