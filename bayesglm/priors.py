@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pymc as pm
@@ -19,40 +19,9 @@ from pytensor.tensor.variable import TensorVariable
 from scipy import special
 
 from bayesglm.errors import PriorError, unknown
+from bayesglm.log_density import LOG_ROOT_TWO_PI, LogDensity, student_t
 
 Dims = tuple[str, ...] | None
-
-
-LOG_ROOT_TWO_PI = float(0.5 * np.log(2 * np.pi))
-
-
-class LogDensity(NamedTuple):
-    """The log density of a scalar prior as a sum of elementary functions, for compiled code that must know no names.
-
-    log p(x) = constant + linear x + quadratic d^2 + absolute |d| + log log(x) + complement log(1 - x)
-    + tail log(1 + (d / tail_scale)^2), with d = x - location.
-    """
-
-    constant: float
-    location: float = 0.0
-    linear: float = 0.0
-    quadratic: float = 0.0
-    absolute: float = 0.0
-    log: float = 0.0
-    complement: float = 0.0
-    tail: float = 0.0
-    tail_scale: float = 1.0
-
-    @property
-    def gaussian(self) -> bool:
-        """Whether this is a normal density on the whole line."""
-        return self.quadratic < 0 and not any((self.linear, self.absolute, self.log, self.complement, self.tail))
-
-    @property
-    def reference_sd(self) -> float:
-        """The sd of a normal density that resembles it near its location."""
-        curvature = -2 * self.quadratic + self.absolute**2 / 2 - 2 * self.tail / self.tail_scale**2
-        return float(1 / np.sqrt(curvature))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +104,6 @@ class Prior:
         changed = {each.name: getattr(self, each.name) * factor ** self.powers[each.name]
                    for each in fields(self) if each.name in self.powers}
         return replace(self, **changed)
-
-
-def student_t(nu: float, mu: float, sigma: float) -> LogDensity:
-    """Return the log density of Student's t."""
-    constant = special.gammaln((nu + 1) / 2) - special.gammaln(nu / 2) - np.log(nu * np.pi) / 2 - np.log(sigma)
-    return LogDensity(float(constant), location=mu, tail=-(nu + 1) / 2, tail_scale=sigma * float(np.sqrt(nu)))
 
 
 def _stacked(priors: Sequence[Prior], *, vector: bool) -> dict[str, Any]:

@@ -20,6 +20,7 @@ ORDER = (
     "datasets",
     "data",
     "formula",
+    "log_density",
     "priors",
     "terms",
     "families",

@@ -32,7 +32,7 @@ class Hyper(NamedTuple):
     lower, upper : array, shape (theta,)
         Ends of the interval; 0 and 1 elsewhere.
     density : array, shape (theta, 9)
-        `bayesglm.priors.LogDensity` of each.
+        `bayesglm.log_density.LogDensity` of each.
     """
 
     way: NDArray[np.int64]
@@ -73,7 +73,7 @@ def _way(prior: Prior, *, scale: bool) -> int:
 
 @kernel
 def log_density(x: float, terms: Array) -> tuple[float, float]:
-    """Return the log density of a prior at x and its slope; see `bayesglm.priors.LogDensity`."""
+    """Return the log density of a prior at x and its slope; see `bayesglm.log_density.LogDensity`."""
     constant, location, linear, quadratic, absolute, log, complement, tail, tail_scale = terms
     d = x - location
     value = constant + linear * x + quadratic * d * d

@@ -26,8 +26,9 @@ from bayesglm.latent.cholesky import Pattern, starts
 from bayesglm.latent.hyper import Hyper, hyper_of
 from bayesglm.latent.kernel import kernel
 from bayesglm.latent.nodes import nodes_of
+from bayesglm.log_density import LogDensity
 from bayesglm.model import coefficient_parts, column_scale
-from bayesglm.priors import LKJ, Beta, LogDensity, Prior
+from bayesglm.priors import LKJ, Beta, Prior
 from bayesglm.specification import PredictorPriors, Problem
 from bayesglm.terms.term import Basis, Block
 

@@ -35,7 +35,7 @@ NO_SPARSE = np.zeros(0)
 MOST_STEPS, MOST_HALVINGS, MOST_SWEEPS = 200, 40, 2_000
 DECREMENT = 1e-14
 STEP = 1e-5
-ABSOLUTE = 4  # place of |d| in `bayesglm.priors.LogDensity`
+ABSOLUTE = 4  # place of |d| in `bayesglm.log_density.LogDensity`
 
 
 @dataclass(frozen=True, slots=True, eq=False)
