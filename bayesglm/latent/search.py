@@ -1,11 +1,13 @@
 """Search: the optimum of the Laplace marginal from several starts, and whether they agree.
 
-One start is moderate, the others are drawn from the priors, field included. A search that ends elsewhere at a probability worth
-mentioning is another mode, and no single transport describes such a posterior.
+One start is moderate, the others are drawn from the priors, field included, in pairs on both sides of the prior mean. A search
+that ends elsewhere at a probability worth mentioning is another mode, and no single transport describes such a posterior. Where
+the likelihood is not log-concave the field itself may have several modes, far apart: more starts are drawn, further out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +20,8 @@ from bayesglm.latent.mode import Posterior
 from bayesglm.latent.variables import below_diagonal
 
 Array = NDArray[np.float64]
-DRAWN_STARTS = 2
+PAIRS, PAIRS_UNLESS_CONCAVE = 1, 4
+FURTHER_OUT = 2.0  # prior sds of the core, unless concave
 APART = 3.0  # posterior sds
 WORTH = 7.0  # nats: a mode a thousand times less probable is no mode of the posterior
 
@@ -42,21 +45,40 @@ class Found:
 def search(posterior: Posterior, seed: int) -> Found:
     """Climb from a moderate start and from prior draws; the same seed finds the same."""
     rng = np.random.default_rng(seed)
-    field = posterior.field
-    _, wide, size = field.sizes
-    best = optimise(posterior, centre(field))
-    modes = 1
-    for _ in range(DRAWN_STARTS):
-        other = climb(posterior, drawn(field, rng), (np.zeros(size), rng.standard_normal(wide)), rough=True)
-        if not np.isfinite(other.value) or _same(field, best, other) or other.value < best.marginal.value - WORTH:
-            continue
-        polished = optimise(posterior, other.point.t, (other.point.w, other.point.v))
-        if _same(field, best, polished.marginal) or polished.marginal.value < best.marginal.value - WORTH:
-            continue
-        modes += 1
-        if polished.marginal.value > best.marginal.value:
-            best = polished
-    return Found(best, modes)
+    found = [optimise(posterior, centre(posterior.field))]
+    for t, v in drawn_starts(posterior, rng):
+        other = _elsewhere(posterior, found, t, v)
+        if other is not None:
+            found.append(other)
+    best = max(found, key=_height)
+    return Found(best, sum(_height(each) >= _height(best) - WORTH for each in found))
+
+
+def _height(optimum: Optimum) -> float:
+    return optimum.marginal.value
+
+
+def _elsewhere(posterior: Posterior, found: Sequence[Optimum], t: Array, v: Array) -> Optimum | None:
+    """Climb from a start, and return the optimum there if it is none of those found and worth mentioning."""
+    rough = climb(posterior, t, (np.zeros(posterior.field.sizes[2]), v), rough=True)
+    if not _new(posterior.field, found, rough):
+        return None
+    polished = optimise(posterior, rough.point.t, (rough.point.w, rough.point.v))
+    return polished if _new(posterior.field, found, polished.marginal) else None
+
+
+def _new(field: Field, found: Sequence[Optimum], other: Marginal) -> bool:
+    worth = np.isfinite(other.value) and other.value >= max(map(_height, found)) - WORTH
+    return bool(worth) and not any(_same(field, each, other) for each in found)
+
+
+def drawn_starts(posterior: Posterior, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
+    """Yield hyperparameters and core, in pairs whose cores mirror each other."""
+    concave = posterior.likelihood.log_concave
+    for _ in range(PAIRS if concave else PAIRS_UNLESS_CONCAVE):
+        core = (1.0 if concave else FURTHER_OUT) * rng.standard_normal(posterior.field.sizes[1])
+        for side in (core, -core):
+            yield drawn(posterior.field, rng), side
 
 
 def drawn(field: Field, rng: np.random.Generator) -> Array:
@@ -69,30 +91,23 @@ def drawn(field: Field, rng: np.random.Generator) -> Array:
 
 def _same(field: Field, best: Optimum, other: Marginal) -> bool:
     """Say whether two optima are one, within posterior sds of the hyperparameters and of the core."""
-    point = best.marginal.point
-    (t, v), (other_t, other_v) = upright(field, point.t, point.v), upright(field, other.point.t, other.point.v)
-    near = bool(np.all(np.abs(other_t - t) < APART * np.sqrt(np.diag(best.covariance))))
-    precision = point.precision(point.positive_weight)
+    apart = positive(field, other.point.t) - positive(field, best.marginal.point.t)
+    near = bool(np.all(np.abs(apart) < APART * np.sqrt(np.diag(best.covariance))))
+    precision = best.marginal.point.precision(best.marginal.point.positive_weight)
     if precision is None:
         return near
-    sd = np.sqrt(core_variance(precision.lower.core))
-    return near and bool(np.all(np.abs(other_v - v) < APART * np.maximum(sd, 1e-3)))
+    moved = np.abs(other.point.v - best.marginal.point.v)
+    return near and bool(np.all(moved < APART * np.maximum(np.sqrt(core_variance(precision.lower.core)), 1e-3)))
 
 
-def upright(field: Field, t: Array, v: Array) -> tuple[Array, Array]:
-    """Return the same hyperparameters and core with positive scales.
-
-    A partial correlation turns with the signs of its two scales, the coefficients of a curve with the sign of theirs.
-    """
-    sign = np.where((field.hyper.way == SIGNED) & (t < 0), -1.0, 1.0)
-    t, v = t * sign, v.copy()
+def positive(field: Field, t: Array) -> Array:
+    """Return the same hyperparameters with positive scales: a partial correlation turns with the signs of its two scales."""
+    found = np.where(field.hyper.way == SIGNED, np.abs(t), t)
     for placed in field.placed:
+        row, column = below_diagonal(len(placed.sd))
         if placed.partial.size:
-            row, column = below_diagonal(len(placed.sd))
-            t[placed.partial] *= sign[placed.sd[row]] * sign[placed.sd[column]]
-        if placed.core is not None:
-            v[placed.core] *= sign[placed.sd]
-    return t, v
+            found[placed.partial] = t[placed.partial] * np.sign(t[placed.sd[row]]) * np.sign(t[placed.sd[column]])
+    return found
 
 
 def core_variance(factor: Array) -> Array:
