@@ -91,23 +91,30 @@ def drawn(field: Field, rng: np.random.Generator) -> Array:
 
 def _same(field: Field, best: Optimum, other: Marginal) -> bool:
     """Say whether two optima are one, within posterior sds of the hyperparameters and of the core."""
-    apart = positive(field, other.point.t) - positive(field, best.marginal.point.t)
-    near = bool(np.all(np.abs(apart) < APART * np.sqrt(np.diag(best.covariance))))
-    precision = best.marginal.point.precision(best.marginal.point.positive_weight)
+    point = best.marginal.point
+    (t, v), (other_t, other_v) = upright(field, point.t, point.v), upright(field, other.point.t, other.point.v)
+    near = bool(np.all(np.abs(other_t - t) < APART * np.sqrt(np.diag(best.covariance))))
+    precision = point.precision(point.positive_weight)
     if precision is None:
         return near
-    moved = np.abs(other.point.v - best.marginal.point.v)
-    return near and bool(np.all(moved < APART * np.maximum(np.sqrt(core_variance(precision.lower.core)), 1e-3)))
+    sd = np.sqrt(core_variance(precision.lower.core))
+    return near and bool(np.all(np.abs(other_v - v) < APART * np.maximum(sd, 1e-3)))
 
 
-def positive(field: Field, t: Array) -> Array:
-    """Return the same hyperparameters with positive scales: a partial correlation turns with the signs of its two scales."""
-    found = np.where(field.hyper.way == SIGNED, np.abs(t), t)
+def upright(field: Field, t: Array, v: Array) -> tuple[Array, Array]:
+    """Return the same hyperparameters and core with positive scales.
+
+    A partial correlation turns with the signs of its two scales, the coefficients of a curve with the sign of theirs.
+    """
+    sign = np.where((field.hyper.way == SIGNED) & (t < 0), -1.0, 1.0)
+    t, v = t * sign, v.copy()
     for placed in field.placed:
-        row, column = below_diagonal(len(placed.sd))
         if placed.partial.size:
-            found[placed.partial] = t[placed.partial] * np.sign(t[placed.sd[row]]) * np.sign(t[placed.sd[column]])
-    return found
+            row, column = below_diagonal(len(placed.sd))
+            t[placed.partial] *= sign[placed.sd[row]] * sign[placed.sd[column]]
+        if placed.core is not None:
+            v[placed.core] *= sign[placed.sd]
+    return t, v
 
 
 def core_variance(factor: Array) -> Array:

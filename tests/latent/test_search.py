@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import bayesglm as bg
@@ -48,6 +49,25 @@ def test_two_modes_are_found_where_a_prior_with_long_tails_and_the_data_disagree
 
 def test_a_normal_prior_in_the_same_place_leaves_one_mode():
     assert search(in_conflict(bg.priors.Normal(0, 0.02)), seed=3).modes == 1
+
+
+SIDE = np.array([4.9, 5.0, 5.1, 5.2, 5.3])
+
+
+def searched(y: np.ndarray, seed: int) -> int:
+    """Return how many modes the location of a sharp Student-t has."""
+    priors = {"Intercept": bg.priors.Normal(0, 10), "sigma": bg.priors.HalfNormal(0.5), "nu": bg.priors.Gamma(2, 2)}
+    problem = bg.Model("y ~ 1", pd.DataFrame({"y": y}), "student_t", priors=priors).problem
+    return search(Posterior(field_of(problem), compile_likelihood(problem)), seed).modes
+
+
+@pytest.mark.parametrize("seed", [1, 3, 5])
+def test_two_clusters_are_two_modes_wherever_the_first_start_ends(seed):
+    assert searched(3.0 + np.concatenate([SIDE, -SIDE]), seed) == 2
+
+
+def test_one_cluster_is_one_mode():
+    assert searched(3.0 + np.concatenate([SIDE, SIDE + 0.05]), seed=1) == 1
 
 
 @pytest.mark.parametrize("name", ["correlated slopes", "curves"])
