@@ -61,9 +61,10 @@ def conflicting(table: pd.DataFrame) -> Marginals:
     return {"Intercept": (eta, normalised(log_density))}
 
 
-def mirrored(table: pd.DataFrame) -> Marginals:
+def clustered(table: pd.DataFrame) -> Marginals:
     """Return the posterior of y ~ t_nu(mu, sigma), over mu, log sigma and log nu."""
-    mu, log_sigma, log_nu = mesh(np.linspace(-8, 8, 641), np.linspace(-6, 1.2, 73), np.linspace(-4, 2.5, 66))
+    ends = table["y"].min() - 3, table["y"].max() + 3
+    mu, log_sigma, log_nu = mesh(np.linspace(*ends, 641), np.linspace(-6, 1.2, 73), np.linspace(-4, 2.5, 66))
     sigma, nu = np.exp(log_sigma), np.exp(log_nu)
     log_density = stats.norm.logpdf(mu, 0, 10) - 0.5 * (sigma / 0.5) ** 2 + log_sigma + 2 * log_nu - 2 * nu
     rows = len(table)
@@ -107,6 +108,6 @@ def _negative_binomial(y: pd.Series, log_mu: Array, k: Array, zero: Array) -> Ar
 
 
 EXACT: Mapping[str, Callable[[pd.DataFrame], Marginals]] = {
-    "no-data": without_data, "separation": separated, "prior-conflict": conflicting, "mirrored": mirrored,
-    "zero-none": plain_zeros, "concentration": equidispersed,
+    "no-data": without_data, "separation": separated, "prior-conflict": conflicting, "mirrored": clustered,
+    "two-clusters": clustered, "zero-none": plain_zeros, "concentration": equidispersed,
 }

@@ -84,10 +84,12 @@ def conflicting(rng: np.random.Generator) -> pd.DataFrame:
     return pd.DataFrame({"y": [4, 5]})
 
 
-def mirrored(rng: np.random.Generator) -> pd.DataFrame:
-    """Make two clusters, each of which the other's values are outliers of."""
-    side = 5.0 + rng.normal(0, 0.2, 5)
-    return pd.DataFrame({"y": np.concatenate([side, -side])})
+def clusters(centre: float) -> Callable[[np.random.Generator], pd.DataFrame]:
+    """Simulate two clusters that mirror each other at a centre; to each, the other's values are outliers."""
+    def simulate(rng: np.random.Generator) -> pd.DataFrame:
+        side = 5.0 + rng.normal(0, 0.2, 5)
+        return pd.DataFrame({"y": centre + np.concatenate([side, -side])})
+    return simulate
 
 
 def few_levels(levels: int, rows: int) -> Callable[[np.random.Generator], pd.DataFrame]:
@@ -205,6 +207,7 @@ def empty_cell(rng: np.random.Generator) -> pd.DataFrame:
     return pd.DataFrame({"y": kind, "side": side})
 
 
+_CLUSTERS = {"Intercept": Normal(0.0, 10.0), "sigma": HalfNormal(0.5), "nu": Gamma(2.0, 2.0)}
 _STRONG = {"Intercept": Normal(0.0, 10.0), "x": Normal(0.0, 10.0)}
 HARD: Mapping[str, Hard] = {each.name: each for each in (
     Hard("no-data", "groups without data: a funnel", without_data, "y ~ 1 + (1 | g)", "poisson",
@@ -213,8 +216,9 @@ HARD: Mapping[str, Hard] = {each.name: each for each in (
     Hard("separation-group", "an arm of groups without any event", half_separated, "y ~ arm + (1 | g)", "bernoulli"),
     Hard("prior-conflict", "two modes: a prior with heavy tails against the data", conflicting, "y ~ 1", "poisson",
          {"priors": {"Intercept": StudentT(1.0, 0.0, 0.01)}}),
-    Hard("mirrored", "two modes that mirror each other", mirrored, "y ~ 1", "student_t",
-         {"priors": {"Intercept": Normal(0.0, 10.0), "sigma": HalfNormal(0.5), "nu": Gamma(2.0, 2.0)}}),
+    Hard("mirrored", "two modes that mirror each other", clusters(0.0), "y ~ 1", "student_t", {"priors": _CLUSTERS}),
+    Hard("two-clusters", "two modes, one of them near the prior mean", clusters(3.0), "y ~ 1", "student_t",
+         {"priors": _CLUSTERS}),
     Hard("three-levels", "sd of a group with 3 levels", few_levels(3, 30), "y ~ x + (1 | g)", "poisson"),
     Hard("two-levels", "sd of a group with 2 levels, prior with heavy tails", few_levels(2, 20), "y ~ x + (1 | g)", "poisson",
          {"priors": {"sd": HalfStudentT(3.0, 2.5)}}),
