@@ -49,9 +49,11 @@ docs: $(VENV)/.docs  ## Build the documentation into build/docs; examples are ru
 
 bench: $(VENV)/.bench  ## Compare speed with the peers (hours; ARGS="--workloads small" for a part), and write docs/benchmarks
 	@$(BIN)/python -m benchmarks $(ARGS)
+	@$(BIN)/python -m benchmarks.mixtures
 
-bench-short: $(VENV)/.bench  ## The same on one small table, about a minute, printed only
+bench-short: $(VENV)/.bench  ## The same on small tables, about a minute and a half, printed only
 	@$(BIN)/python -m benchmarks --short
+	@$(BIN)/python -m benchmarks.mixtures --short speed scoring
 
 examples: $(VENV)/.run  ## Run every example; each asserts a number
 	@set -e; for example in examples/*.py; do echo "== $$example"; $(BIN)/python "$$example"; done

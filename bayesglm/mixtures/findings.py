@@ -9,7 +9,7 @@ import numpy as np
 from bayesglm.data.table import Finding, Table
 from bayesglm.mixtures.columns import Part
 
-_MANY = 50
+MANY = 50
 _REPEATED = 0.5
 
 
@@ -30,7 +30,7 @@ def findings_of(parts: Sequence[Part], table: Table, limit: int) -> tuple[Findin
 
 def many_columns(parts: Sequence[Part]) -> list[Finding]:
     """Point out columns that are described together and are many."""
-    joint = [part for part in parts if part.component.scaled and len(part.layout.names) > _MANY]
+    joint = [part for part in parts if part.component.scaled and len(part.layout.names) > MANY]
     return [Finding("many_columns", part.layout.names[0], (), len(part.layout.names),
                     f"{len(part.layout.names)} columns are described together: distances hardly differ in so many. "
                     "Give projection='pca', scores=0.95.") for part in joint]

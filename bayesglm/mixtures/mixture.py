@@ -172,7 +172,7 @@ class Mixture:
         if count > self.max_components:
             raise OptionError(f"components={count}", value=count, rule=f"there are at most {self.max_components}",
                               fix="Raise max_components.")
-        return build(self._priors(), self.parts, [part.numbers(self.table) for part in self.parts], count)
+        return build(self.priors, self.parts, [part.numbers(self.table) for part in self.parts], count)
 
     def fit(self, seed: int, *, starts: int = 1, engine: str = "coordinate_ascent") -> MixtureFit:
         """Return the posterior by coordinate ascent, with the number of components that has the largest bound found.
@@ -194,7 +194,7 @@ class Mixture:
         if engine != ASCENT and self.source.tables is not None:
             raise OptionError(f"engine={engine!r} for a table in pieces", value=engine, rule="a sampler needs all rows at once",
                               fix="Leave engine= out, or give a sample of the rows as a data frame.")
-        priors = self._priors()
+        priors = self.priors
         found = learn(priors, self.parts, self.source, check_seed(seed), _checked_starts(starts))
         table = self.table if self.source.tables is None else None
         drawn = None if engine == ASCENT else run(
@@ -202,7 +202,9 @@ class Mixture:
         return MixtureFit(self.schema, self.parts, self.prior, found, seed, priors,
                           first_identity(found.climb.posterior.size), table, drawn, self.projection)
 
-    def _priors(self) -> Problem:
+    @property
+    def priors(self) -> Problem:
+        """What is believed before any row, a problem without rows."""
         blocks = tuple(part.block(part.numbers(self.table)) for part in self.parts)
         nothing = Rows(np.empty((0, 1)))
         return Problem(blocks, self.prior, self.concentration, self.max_components, nothing, 0.0)

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bayesglm.checks.check import Check
 from bayesglm.errors import BayesGLMError
 from bayesglm.mixtures import Mixture
+from bayesglm.mixtures.check import PANEL, examined
+from bayesglm.registry import discover
 
 
 def two_kinds(rows, seed):
@@ -98,7 +101,7 @@ def tied_world(rows, seed):
     return {"a": x[:, 0], "b": x[:, 1]}, labels
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_tied_components_share_one_covariance(seed):
     data, _ = tied_world(800, seed)
     fit = Mixture(["a", "b"], data, component="tied_gaussian", max_components=8).fit(seed=1)
@@ -131,3 +134,29 @@ def test_spherical_components_are_equally_wide_in_every_direction():
     assert fit.components["a_sd"].to_numpy() == pytest.approx(1.0, abs=0.1)
     ratio = fit.parts[0].layout.scale
     assert fit.components["a_sd"].to_numpy() / fit.components["b_sd"].to_numpy() == pytest.approx(ratio[0] / ratio[1])
+
+
+def test_counts_over_unequal_exposures_pass_the_predictive_check_and_are_explained():
+    """Replicates have the exposures of the rows; a mixture that does not know them fails the same check."""
+    rng = np.random.default_rng(1)
+    data = {"n": rng.poisson(3.0 * (requests := rng.choice([1.0, 20.0], 400))), "requests": requests}
+    known = Mixture(["n"], data, component="poisson", exposure="requests", max_components=3).fit(seed=1)
+    check = discover(PANEL.folder, Check)["predictive"]
+    assert check.run(examined(known), 1).verdict == "pass"
+    assert check.run(examined(Mixture(["n"], data, component="poisson", max_components=1).fit(seed=1)), 1).verdict == "fail"
+    line = known.explain({"n": 60, "requests": 20.0}).iloc[0]
+    assert line["expected_low"] < 60 < line["expected_high"]
+    assert len(known.detection_rates(data, kinds=["shift"], sizes=[3], rate=0.05)) == 1
+
+
+def test_nearly_equal_exposures_have_nearly_the_tails_of_their_own():
+    rng = np.random.default_rng(2)
+    exposure = rng.uniform(1, 3, 300)
+    data = {"n": rng.poisson(4 * exposure), "e": exposure}
+    fit = Mixture(["n"], data, component="poisson", exposure="e", max_components=1).fit(seed=1)
+    together = fit.tail_probability(data, size=4000)
+    rows = range(0, 300, 25)
+    alone = [fit.tail_probability({name: values[[row]] for name, values in data.items()}, size=4000)[0] for row in rows]
+    away = np.abs(together[list(rows)] - alone)
+    assert np.median(away) < 0.01
+    assert away.max() < 0.2  # the probability of one count, where two counts change places in the order of densities

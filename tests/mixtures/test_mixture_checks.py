@@ -34,7 +34,7 @@ def table():
 
 @pytest.fixture(scope="module")
 def fit(table):
-    return Mixture(["x0", "x1"], table).fit(seed=1)
+    return Mixture(["x0", "x1"], table, max_components=6).fit(seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -222,3 +222,13 @@ def test_checks_that_need_rows_say_so(fit):
         assert verdicts[name] == "not applicable"
     assert verdicts["convergence"] == "pass"
     assert verdicts["singular_cov"] == "pass"
+
+
+def test_many_columns_are_seen_unless_they_are_projected():
+    rng = np.random.default_rng(1)
+    data = {f"x{j}": rng.normal(size=80) for j in range(51)}
+    options = {"component": "diagonal_gaussian", "max_components": 1}
+    found = answer("many_columns", Mixture(list(data), data, **options).fit(seed=1))
+    assert found.verdict == "warn"
+    assert "projection" in found.advice
+    assert answer("many_columns", Mixture(list(data), data, projection="pca", scores=5, **options).fit(seed=1)).verdict == "pass"

@@ -65,10 +65,10 @@ def test_components_stand_on_the_page(fit, page):
 
 
 def test_the_history_and_ellipses_stand_on_the_page(tmp_path):
-    table = separated(3, 3, 600, 1)[0]
-    first = Mixture(list(table), table).fit(seed=1)
+    table = separated(2, 3, 240, 1)[0]
+    first = Mixture(list(table), table, max_components=4).fit(seed=1)
     rng = np.random.default_rng(1)
-    later = first.update({name: np.concatenate([values[:200], rng.normal(60, 1, 40)]) for name, values in table.items()})
+    later = first.update({name: np.concatenate([values[:80], rng.normal(60, 1, 20)]) for name, values in table.items()})
     path = later.report(tmp_path / "modes.html", title="modes")
     page = path.read_text(encoding="utf-8")
     words = " ".join("".join(Reader(page).words).split())

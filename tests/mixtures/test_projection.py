@@ -87,7 +87,8 @@ def test_a_reduced_fit_answers_as_others_do(tmp_path):
     assert np.array_equal(again.score(data), later.score(data))
     pd.testing.assert_frame_equal(again.components, later.components)
     assert again.update(data.iloc[100:200]).bound == later.update(data.iloc[100:200]).bound
-    pieces = Mixture([*NAMES, "zone"], [data.iloc[:150], data.iloc[150:]], max_components=3, projection="pca", scores=2).fit(seed=1)
+    halves = [data.iloc[:150], data.iloc[150:]]
+    pieces = Mixture([*NAMES, "zone"], halves, max_components=3, projection="pca", scores=2).fit(seed=1)
     assert np.allclose(pieces.score(data), fit.score(data), atol=1e-2)
     refit = Mixture([*NAMES, "zone"], data[::-1], max_components=3, projection=fit.projection).fit(seed=2)
     assert refit.identified(fit).ids == fit.ids
@@ -102,7 +103,8 @@ def test_bad_projections_are_refused():
             "pc1": [1.0, 3.0, 2.0]}
     for columns, options, says in (
         (["x", "same"], {}, "constant"), (["s"], {}, "described together"), (["x", "gap"], {}, "missing value"),
-        (["x", "y"], {"scores": 2}, "at most 1"), (["x", "y"], {"scores": 0.0}, "at most 1"), (["x", "y"], {"scores": True}, "at most"),
+        (["x", "y"], {"scores": 2}, "at most 1"), (["x", "y"], {"scores": 0.0}, "at most 1"),
+        (["x", "y"], {"scores": True}, "at most"),
         (["x", "y"], {"projection": "ica"}, "unknown projection"), (["x", "y"], {"projection": None, "scores": 1}, "without"),
         (["x", "pc1"], {}, "name of a score"), (["x", "y"], {"component": {"x": "student_t"}}, "one component"),
         (["x"], {"projection": learnt(pd.DataFrame(data)[["x", "y"]])}, "with a scale, x"),

@@ -61,7 +61,7 @@ def test_one_pass_over_iid_batches_is_the_fit_of_all_rows(table, first, whole):
     assert (np.abs(found.refreshes["score_after"] - found.refreshes["score_before"]) < 0.02).all()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
 def test_a_new_kind_of_row_is_proposed_and_stays(table, first, seed):
     rows = with_new_mode(table.iloc[2000:3000], 0.03, seed)
     found = first.update(rows, seed=seed)
@@ -173,7 +173,7 @@ def test_a_component_without_rows_is_forgotten(table, first):
     assert found.changes.query("id == 4")["action"].iloc[-1] == "retired"
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
 def test_a_refit_of_permuted_rows_keeps_ids_and_names(table, first, seed):
     named = first.named({1: "warm", 3: "cold start"}, runbook={3: "https://runbooks/cold"})
     shuffled = table.sample(2500, random_state=seed)[["x1", "x0"]]

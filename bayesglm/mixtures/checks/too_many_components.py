@@ -8,27 +8,14 @@ import numpy as np
 import pandas as pd
 
 from bayesglm.checks.check import Check, CheckResult, Verdict, not_applicable
-from bayesglm.mixtures.ascent import Posterior, Problem
 from bayesglm.mixtures.check import FITTED_ROWS, Examined
-from bayesglm.mixtures.expectation import assign
-from bayesglm.mixtures.fitted import FittedMixture
 from bayesglm.mixtures.learning import coordinates, rows_and_bases
 from bayesglm.mixtures.moves import GAIN, Search, climb, delete, merge
+from bayesglm.mixtures.sizes import criteria
 
 NAME = "too_many_components"
 ROWS = 4000
 _MUCH = 10.0  # nats
-
-
-def bic(fit: FittedMixture, problem: Problem, posterior: Posterior) -> float:
-    """Return minus twice the log likelihood at expected log parameters plus log(rows) for each free parameter.
-
-    Source: Schwarz (1978), Annals of Statistics 6, 461. Its theory does not hold for mixtures; it is shown as a second opinion.
-    """
-    _, logs = assign(posterior.natural, posterior.params, problem.held)
-    free = posterior.size - 1 + sum(
-        part.component.parameters(len(part.layout.names), len(part.layout.levels), posterior.size) for part in fit.parts)
-    return float(-2 * (logs.sum() + problem.base) + free * np.log(problem.rows))
 
 
 def _run(held: Examined, seed: int) -> CheckResult:
@@ -45,7 +32,7 @@ def _run(held: Examined, seed: int) -> CheckResult:
     gain = better.bound - start.bound
     lines = [("as fitted", start), ("after merging", better)]
     shown = pd.DataFrame([{"mixture": name, "components": state.posterior.size, "bound": state.bound,
-                           "BIC": bic(fit, problem, state.posterior)} for name, state in lines])
+                           "BIC": criteria(fit.parts, problem, state.posterior)[0]} for name, state in lines])
     fewer = start.posterior.size - better.posterior.size
     if fewer and gain > GAIN:
         verdict: Verdict = "fail" if gain > _MUCH else "warn"

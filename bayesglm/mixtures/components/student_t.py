@@ -149,7 +149,7 @@ def _kernel(params: Params, k: int, g: int, data: Array, held: NDArray[np.bool_]
     def log_density(distance: Array) -> Array:
         return _log_radial(np.expm1(distance), size, df, params["kappa"][k, g], DEGREES[g])
 
-    return _by_series(log_density, np.log1p((white**2).sum(axis=1))) - np.log(np.diag(chol)).sum()
+    return np.asarray(_by_series(log_density, np.log1p((white**2).sum(axis=1))) - np.log(np.diag(chol)).sum())
 
 
 def _by_series(function: Callable[[Array], Array], at: Array) -> Array:
