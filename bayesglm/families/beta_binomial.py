@@ -10,11 +10,20 @@ import pymc as pm
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
-from bayesglm.families.binomial import PROBABILITY, draw_successes, log_choose, required, successes_support
+from bayesglm.families.binomial import (
+    PROBABILITY,
+    draw_successes,
+    log_choose,
+    log_coefficients,
+    required,
+    successes_support,
+)
 from bayesglm.families.counts import SMALLEST
 from bayesglm.families.family import Array, Family, Numbers, Parameter
 from bayesglm.families.gamma_ratio import log_rising, log_rising_numbers
 from bayesglm.families.likelihood import at_least, likelihood
+from bayesglm.families.reduction import Reduction, Statistics, identical
+from bayesglm.families.values import Values
 from bayesglm.priors import HalfStudentT, Normal
 
 PHI = Parameter(
@@ -28,9 +37,21 @@ def _log_mass(
     y: TensorVariable, log_p: TensorVariable, log_q: TensorVariable, phi: TensorVariable, n: TensorVariable,
 ) -> TensorVariable:
     """Log of C(n, y) B(y + alpha, n - y + beta) / B(alpha, beta), with rising factorials for the ratio."""
+    return log_choose(n, y) + _log_ratio(y, pt.maximum(n - y, np.float64(0.0)), log_p, log_q, phi, n)
+
+
+def _log_ratio(
+    y: TensorVariable, failures: TensorVariable, log_p: TensorVariable, log_q: TensorVariable, phi: TensorVariable,
+    n: TensorVariable,
+) -> TensorVariable:
     alpha, beta = at_least(phi * pt.exp(log_p)), at_least(phi * pt.exp(log_q))
-    failures = pt.maximum(n - y, np.float64(0.0))
-    return log_choose(n, y) + log_rising(alpha, y) + log_rising(beta, failures) - log_rising(phi, n)
+    return log_rising(alpha, y) + log_rising(beta, failures) - log_rising(phi, n)
+
+
+def _log_density(p: Values, of: Statistics) -> TensorVariable:
+    """Return the log density of identical rows, without their binomial coefficient."""
+    y, n = of["y"], p.trials
+    return of["n"] * _log_ratio(y, n - y, p.log_probability("p"), p.log_complement("p"), p["phi"], n)
 
 
 def _random(
@@ -75,6 +96,7 @@ MEMBER = Family(
     zero=_zero,
     trials=True,
     proportional=True,
+    reduction=Reduction(identical, _log_density, keeps=("trials", "response"), number=log_coefficients),
     source="Williams (1982), Applied Statistics 31, 144",
     caution="With one trial a row the precision is not identified.",
 )

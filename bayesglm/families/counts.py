@@ -182,11 +182,11 @@ POISSON = CountLaw(
 def negative_binomial_log_mass(y: TensorVariable, mu: TensorVariable, k: TensorVariable) -> TensorVariable:
     """Return log[Gamma(y + k) / (Gamma(k) y!)] + y log(mu / (mu + k)) + k log(k / (mu + k)), PyTensor."""
     mean = at_least(mu)
-    varying = _negative_binomial_varying(ONE, y, k, pt.log1p(k / mean), pt.log1p(mean / k))
+    varying = negative_binomial_varying(ONE, y, k, pt.log1p(k / mean), pt.log1p(mean / k))
     return log_rising(k, y) - pt.gammaln(y + 1.0) + varying
 
 
-def _negative_binomial_varying(
+def negative_binomial_varying(
     n: TensorVariable, y: TensorVariable, k: TensorVariable, log_down: TensorVariable, log_up: TensorVariable,
 ) -> TensorVariable:
     """Return y log(mu / (mu + k)) + n k log(k / (mu + k)), from -log of the one fraction and of the other."""
@@ -196,7 +196,7 @@ def _negative_binomial_varying(
 def _negative_binomial_from_logs(n: TensorVariable, y: TensorVariable, values: Values) -> TensorVariable:
     """Return the same from t = log(mu / k): the two logs are log(1 + e^-t) and log(1 + e^t)."""
     t = values.log("mu") - values.log("concentration")
-    return _negative_binomial_varying(n, y, values["concentration"], softminus(t), softplus(t))
+    return negative_binomial_varying(n, y, values["concentration"], softminus(t), softplus(t))
 
 
 def random_negative_binomial(mu: TensorVariable, k: TensorVariable, size: TensorVariable) -> TensorVariable:

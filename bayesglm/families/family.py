@@ -8,8 +8,8 @@ To add a family:
    density of a cell made of the pieces of the likelihood; ``log_concave``, the links under which the log density is concave; and
    ``information``, the expected information where it has a closed form. Derivatives are never written: they come from these
    pieces by automatic differentiation. A family without all three works, and costs what its distinct rows cost.
-3. Add it to ``CASES`` of ``tests/latent/cases.py`` and run ``pytest tests/families tests/latent``: the laws run over every member,
-   so they run over yours.
+3. Add it to ``CASES`` of ``tests/latent/cases.py`` and run ``pytest tests/families tests/latent``: the laws run over every
+   member, so they run over yours.
 4. Use it by name, ``family="your_name"``. A record that lives in your own code works too: ``family=YOUR_FAMILY``.
 
 Nobody asks which family it is. If the package needs to know something of a family, it becomes a field here.
@@ -170,7 +170,7 @@ class Family:
     information : callable, optional
         ``information(values, statistics)``: the expected information of a cell in the linear predictors, PyTensor, by pairs of
         parameter names; a pair that is left out is 0. Where a predicted parameter is not in it, and for the families
-        without, it is the mean square of the score over drawn responses. A family whose cells do not keep exposure or trials
+        without, it is the mean square of the score over the responses. A family whose cells do not keep exposure or trials
         apart needs it for all its parameters.
     log_concave : mapping
         Parameter to the links under which the log density is concave in its linear predictor, jointly in those of all

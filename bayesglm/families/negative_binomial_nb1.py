@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytensor.tensor as pt
+from pytensor.tensor.variable import TensorVariable
 
-from bayesglm.families.counts import COUNT_MEAN, LARGEST, NEGATIVE_BINOMIAL, SMALLEST
+from bayesglm.families.counts import (
+    COUNT_MEAN,
+    LARGEST,
+    NEGATIVE_BINOMIAL,
+    ONE,
+    SMALLEST,
+    log_factorials,
+    negative_binomial_varying,
+)
 from bayesglm.families.family import Family, Parameter, count_support
+from bayesglm.families.gamma_ratio import log_rising
 from bayesglm.families.likelihood import at_least, likelihood
+from bayesglm.families.reduction import Reduction, Statistics, identical
+from bayesglm.families.values import Values
 from bayesglm.priors import HalfStudentT, Normal
 
 DELTA = Parameter(
@@ -15,6 +27,13 @@ DELTA = Parameter(
     prior=HalfStudentT(nu=3.0, sigma=2.5), intercept_prior=Normal(mu=0.0, sigma=1.5),
     conversions={"variance/mean": lambda delta: 1.0 + delta}, prefix="delta_",
 )
+
+
+def _log_density(p: Values, of: Statistics) -> TensorVariable:
+    """Return the log density of identical rows, without y!: with k = mu / delta, mu / k is delta and k / mu its inverse."""
+    k, delta, y = at_least(p["mu"]) / p["delta"], p["delta"], of["y"]
+    return of["n"] * (log_rising(k, y) + negative_binomial_varying(ONE, y, k, pt.log1p(1.0 / delta), pt.log1p(delta)))
+
 
 MEMBER = Family(
     name="negative_binomial_nb1",
@@ -33,6 +52,7 @@ MEMBER = Family(
     zero=lambda p, trials: np.exp(-p["mu"] * (np.log1p(p["delta"]) / p["delta"])),
     exposure=True,
     proportional=True,
+    reduction=Reduction(identical, _log_density, keeps=("exposure", "response"), number=log_factorials),
     source="Hilbe (2011), Negative Binomial Regression, section 10.2",
     caution="The concentration mu / delta grows with the mean, so exposure leaves delta as it is.",
 )

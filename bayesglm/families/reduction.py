@@ -68,6 +68,11 @@ def nothing(rows: Rows) -> float:  # noqa: ARG001
     return 0.0
 
 
+def identical(rows: Rows) -> dict[str, Array]:
+    """Return how many rows a cell of identical rows stands for, and their response: where nothing can be summed."""
+    return {"n": rows.total(), "y": rows.response[rows.first]}
+
+
 @dataclass(frozen=True, slots=True)
 class Reduction:
     """Sufficient statistics of a cell.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bayesglm.data.patterns import distinct
 from bayesglm.families.family import Family
-from bayesglm.families.reduction import Reduction, Rows
+from bayesglm.families.reduction import Reduction, Rows, identical
 from bayesglm.specification import Problem, Specification
 
 Array = NDArray[np.float64]
@@ -95,7 +95,7 @@ def reduction_as(family: Family, kind: Kind) -> Reduction:
     declared = family.reduction
     if kind == "identical" or declared is None:
         return Reduction(
-            lambda rows: {"n": rows.total(), "y": rows.response[rows.first]},
+            identical,
             lambda values, of: of["n"] * pm.logp(family.likelihood(values), of["y"]),
             keeps=("exposure", "trials", "response"),
         )

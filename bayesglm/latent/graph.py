@@ -185,15 +185,21 @@ def _apart(graph: Graph) -> tuple[list[TensorVariable], list[TensorVariable]]:
     return graph.inputs, [graph.each + pt.zeros_like(graph.etas[0]), graph.rest]
 
 
+def _scored(graph: Graph) -> tuple[list[TensorVariable], list[TensorVariable]]:
+    """Return the log density of each cell and its gradient."""
+    return graph.inputs, [graph.each + pt.zeros_like(graph.etas[0]), pt.stack(_gradient(graph.total, graph.etas))]
+
+
 _KERNELS: Mapping[str, Callable[[Graph], tuple[list[TensorVariable], list[TensorVariable]]]] = {
     "first": _first, "second": _second, "third": _third, "information": _information, "values": _values, "apart": _apart,
+    "scored": _scored,
 }
 
 
 def graph_of(form: Form, name: str) -> tuple[list[TensorVariable], list[TensorVariable]]:
     """Return inputs (eta, constants, then the data) and outputs of a kernel.
 
-    Kernels are first, second, third, information, values and apart.
+    Kernels are first, second, third, information, values, apart and scored.
     """
     return _KERNELS[name](_graph(form))
 

@@ -7,6 +7,7 @@ nowhere else.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ from bayesglm.specification import Problem, Specification
 
 Array = NDArray[np.float64]
 
-# Responses drawn for an expected information that has no closed form.
+# Expected information without a closed form: of counts, summed over so many blocks, from so many sds below the mean to so many
+# above; else of so many drawn responses.
+BLOCKS, BELOW, ABOVE = 32, 6.0, 10.0
 DRAWS = 32
 
 
@@ -142,20 +145,22 @@ class CellLikelihood:
     def information(self, eta: Array, constants: Array, seed: int = 0) -> Array:
         """Return the expected information of each cell, positive semi-definite, shape (P, P, cell).
 
-        In closed form where the family declares one; elsewhere the mean square of the score over drawn responses, the same for
-        the same seed.
+        In closed form where the family declares one; elsewhere the mean square of the score, summed over the counts that a row
+        may have, or over drawn responses, the same for the same seed.
 
         Parameters
         ----------
         eta, constants : array
             As for `value_and_gradient`.
         seed : int
-            Of the drawn responses.
+            Of the drawn responses, where some are drawn.
         """
         if closed_information(self.form):
             (found,) = self._call("information", eta, constants)
             return np.asarray(found)
-        return _mean_square_of_the_score(self, _plain(eta), _plain(constants), seed)
+        if self.form.family.support.discrete:
+            return _summed_information(self, _plain(eta), _plain(constants))
+        return _drawn_information(self, _plain(eta), _plain(constants), seed)
 
     def apart(self, eta: Array, constants: Array) -> tuple[Array, float]:
         """Return the log likelihood of each cell, shape (cell,), and the part that depends on constants alone.
@@ -269,13 +274,63 @@ def redrawn(likelihood: CellLikelihood, eta: Array, constants: Array, rng: np.ra
                           likelihood.log_concave)
 
 
-def _mean_square_of_the_score(likelihood: CellLikelihood, eta: Array, constants: Array, seed: int) -> Array:
+def _drawn_information(likelihood: CellLikelihood, eta: Array, constants: Array, seed: int) -> Array:
     """Return n times the mean of score score' over responses drawn for one row of each cell."""
     total, rng = np.zeros((len(eta), *eta.shape)), np.random.default_rng(seed)
     for _ in range(DRAWS):
         _, score, _ = redrawn(likelihood, eta, constants, rng).value_and_gradient(eta, constants)
         total += score[:, None] * score[None, :]
     return total * (likelihood.cells.frequency / DRAWS)
+
+
+def _summed_information(likelihood: CellLikelihood, eta: Array, constants: Array) -> Array:
+    """Return n times the mean of score score' over all counts that a row of each cell may have.
+
+    Where they are many, over blocks of neighbouring counts, each as its middle one says: a few percent of a cell's information,
+    and a few in a thousand of a total.
+    """
+    form, cells = likelihood.form, likelihood.cells
+    (values,) = likelihood._call("values", eta, constants)
+    numbers = dict(zip((each.name for each in form.family.parameters), values, strict=True))
+    given = dict(zip(form.data, likelihood.data, strict=True))
+    sizes = {name: given[name] for name in _SIZES if name in given}
+    kernel = compiled(replace(form, data=(*sizes, "n", "y", "number"), kind="identical"), "scored")
+    ones, nothing = np.ones(cells.size), np.zeros(1)
+
+    def of(y: Array) -> tuple[Array, Array]:
+        log_mass, score = kernel(eta, constants, *sizes.values(), ones, y, nothing)
+        return np.exp(log_mass), score[:, None] * score[None, :]
+
+    zero, starts = _blocks(form.family, numbers, cells.trials)
+    square, mass = np.zeros((len(eta), *eta.shape)), np.zeros(cells.size)
+    for start, end in pairwise(starts):
+        probability, each = of(np.floor(0.5 * (start + np.maximum(end - 1.0, start))))
+        weight = probability * (end - start)
+        square += np.where(weight > 0.0, weight * each, 0.0)
+        mass += weight
+    square *= (1.0 - zero) / np.maximum(mass, np.finfo(np.float64).tiny)
+    if np.any(zero > 0.0):
+        square += zero * of(np.zeros(cells.size))[1]
+    return square * cells.frequency
+
+
+def _blocks(family: Family, numbers: dict[str, Array], trials: Array | None) -> tuple[Array, Array]:
+    """Return P(0), and the first counts of blocks that hold nearly all the others, shape (block + 1, cell).
+
+    The blocks are single counts where so many suffice, and from the lower end on wider and wider ones elsewhere.
+    """
+    support = family.support
+    zero = np.zeros(1) if family.zero is None or support.lower > 0.0 else family.zero(numbers, trials)
+    some = np.maximum(1.0 - zero, 1e-12)
+    mean, variance = (each(numbers, trials) for each in (family.mean, family.variance))
+    # Mean and sd of the counts above 0.
+    sd = np.sqrt(np.maximum((variance + mean**2) / some - (mean / some) ** 2, 0.0))
+    mean, least = mean / some, max(support.lower, 1.0)
+    most = np.full(mean.shape, support.upper) if trials is None else trials
+    low = np.minimum(np.maximum(np.floor(mean - BELOW * sd), least), most)
+    width = np.minimum(np.ceil(mean + ABOVE * sd) + ABOVE, most) + 1.0 - low
+    j = np.arange(BLOCKS + 1.0)[:, None]
+    return zero, low + np.maximum(np.floor(width * (j / BLOCKS) ** 2), np.minimum(j, width))
 
 
 _SIZES = ("exposure", "log_exposure", "relative", "log_relative", "trials")

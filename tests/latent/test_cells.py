@@ -15,10 +15,7 @@ KEPT_APART = {
     "negative_binomial, k ~ x", "negative_binomial, k by exposure", "negative_binomial, k ~ x by exposure",
     "zero_inflated_negative_binomial, all", "truncated_negative_binomial, k ~ x",
 }
-IDENTICAL = {
-    "beta_binomial", "beta_binomial, phi ~ x", "student_t", "student_t, all", "gamma, shape by exposure",
-    "negative_binomial_nb1", "negative_binomial_nb1, delta ~ x",
-}
+IDENTICAL = {"student_t", "student_t, all", "gamma, shape by exposure"}
 
 
 @pytest.mark.parametrize("name", CASES)
