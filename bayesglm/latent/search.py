@@ -2,7 +2,8 @@
 
 One start is moderate, the others are drawn from the priors, field included, in pairs on both sides of the prior mean. A search
 that ends elsewhere at a probability worth mentioning is another mode, and no single transport describes such a posterior. Where
-the likelihood is not log-concave the field itself may have several modes, far apart: more starts are drawn, further out.
+the likelihood is not log-concave, or a prior not normal, the field itself may have several modes, far apart: more starts are
+drawn, further out.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from bayesglm.latent.variables import below_diagonal
 
 Array = NDArray[np.float64]
 PAIRS, PAIRS_UNLESS_CONCAVE = 1, 4
-FURTHER_OUT = 2.0  # prior sds of the core, unless concave
+FURTHER_OUT = 2.0  # times as far, unless concave
 APART = 3.0  # posterior sds
 WORTH = 7.0  # nats: a mode a thousand times less probable is no mode of the posterior
 
@@ -74,18 +75,19 @@ def _new(field: Field, found: Sequence[Optimum], other: Marginal) -> bool:
 
 def drawn_starts(posterior: Posterior, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
     """Yield hyperparameters and core, in pairs whose cores mirror each other."""
-    concave = posterior.likelihood.log_concave
+    field = posterior.field
+    concave = posterior.likelihood.log_concave and field.gaussian
+    further = 1.0 if concave else FURTHER_OUT
     for _ in range(PAIRS if concave else PAIRS_UNLESS_CONCAVE):
-        core = (1.0 if concave else FURTHER_OUT) * rng.standard_normal(posterior.field.sizes[1])
+        core = further * rng.standard_normal(field.sizes[1])
         for side in (core, -core):
-            yield drawn(posterior.field, rng), side
+            yield drawn(field, further * rng.standard_normal(field.hyper.size)), side
 
 
-def drawn(field: Field, rng: np.random.Generator) -> Array:
-    """Return hyperparameters about as far from the moderate start as the priors allow."""
+def drawn(field: Field, noise: Array) -> Array:
+    """Return hyperparameters about as far from the moderate start as the priors allow, for standard normal noise."""
     start = centre(field)
     way = field.hyper.way
-    noise = rng.standard_normal(len(start))
     return np.where(way == SIGNED, start * np.abs(2.0 * noise), start + np.where(way == LOGARITHM, 1.0, 1.5) * noise)
 
 

@@ -34,7 +34,7 @@ def in_conflict(prior: bg.priors.Prior) -> Posterior:
 
 def test_two_modes_are_found_where_a_prior_with_long_tails_and_the_data_disagree():
     posterior = in_conflict(bg.priors.StudentT(1, 0, 0.02))
-    found = search(posterior, seed=3)
+    found = search(posterior, seed=1)
     assert found.modes == 2
     # The two, each climbed to from beside it: a small noise with the slope of the data, a large one with that of the prior.
     slopes = [each.coefficient for each in posterior.field.core].index(0)
