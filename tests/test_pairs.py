@@ -49,7 +49,11 @@ def model_of(family: Family, terms: str, **options: object) -> bg.Model:
     return bg.Model(f"{left} ~ {terms}", table(), family, exposure=exposure, formulas=others, **options)
 
 
-@pytest.fixture(params=list(FAMILIES), scope="module")
+# One of each kind in the quick run: these tests compile in Python and take some ten seconds each.
+QUICK = {"poisson", "negative_binomial", "student_t", "binomial", "zero_inflated_negative_binomial"}
+
+
+@pytest.fixture(params=[pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in FAMILIES], scope="module")
 def family(request: pytest.FixtureRequest) -> Family:
     return FAMILIES[request.param]
 
