@@ -108,9 +108,6 @@ def test_where_a_parameter_overflows_the_density_is_minus_infinity() -> None:
     value, gradient = density(np.full(density.size, 800.0))
     assert value == -np.inf
     assert gradient.shape == (density.size,)
-    wide = Nuts(draws=50, tune=50, chains=2, cores=1)
-    flat, _ = wide.sample(density, np.full(density.size, 6.0), seed=1, progress=False)
-    assert np.isfinite(flat).all()
 
 
 def test_a_fit_tells_how_it_was_made() -> None:
@@ -118,4 +115,4 @@ def test_a_fit_tells_how_it_was_made() -> None:
     again = poisson_line().model.fit(draws=20, tune=30, chains=1, progress=False, seed=fit.seed)
     np.testing.assert_array_equal(fit.draws["posterior"]["beta"], again.draws["posterior"]["beta"])
     assert (fit.engine, fit.exact, fit.complete) == ("nuts", True, True)
-    assert set(fit.seconds) == {"compile", "sample", "expand"}
+    assert set(fit.seconds) == {"compile", "mode", "sample"}
