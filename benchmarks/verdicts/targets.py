@@ -171,13 +171,6 @@ def tiny(rng: np.random.Generator) -> pd.DataFrame:
     return pd.DataFrame({"y": rng.poisson(np.exp(1.0 + 0.5 * x) * rng.gamma(2.0, 0.5, 8)), "x": x, "g": labels("g", group)})
 
 
-def rare(rng: np.random.Generator) -> pd.DataFrame:
-    """Simulate four trials of each of 500 groups, nearly all without an event."""
-    group = np.repeat(np.arange(500), 4)
-    eta = -4.5 + rng.normal(0, 1.0, 500)[group]
-    return pd.DataFrame({"y": (rng.random(2_000) < 1 / (1 + np.exp(-eta))).astype(int), "g": labels("g", group)})
-
-
 def large_counts(rng: np.random.Generator) -> pd.DataFrame:
     """Simulate eight groups of 200 rows with counts of about 300: group effects known to a thousandth, their sd hardly."""
     group, x = np.arange(1_600) % 8, rng.integers(0, 2, 1_600)
@@ -236,7 +229,6 @@ HARD: Mapping[str, Hard] = {each.name: each for each in (
     Hard("scattered-walk", "a random walk with data at 8 of 120 nodes", scattered, "y ~ rw(t)", "poisson"),
     Hard("aliased", "two groups that are nearly one", nearly_aliased, "y ~ 1 + (1 | rack) + (1 | host)", "poisson"),
     Hard("tiny", "8 rows", tiny, "y ~ x + (1 | g)", "negative_binomial"),
-    Hard("rare", "500 groups, nearly all without an event", rare, "y ~ 1 + (1 | g)", "bernoulli"),
     Hard("large-counts", "group effects known exactly, their sd hardly", large_counts, "y ~ x + (1 | g)", "poisson"),
     Hard("narrow-prior", "a prior on an sd in conflict with the groups", apart, "y ~ 1 + (1 | g)", "poisson",
          {"priors": {"sd": HalfNormal(0.05)}}),
