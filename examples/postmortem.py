@@ -34,7 +34,7 @@ model = bg.Model(
     usual, family="negative_binomial", exposure="requests", exposure_unit="requests", time="timestamp", context=("region",),
     priors={"sd": bg.priors.HalfNormal(0.5)},
 )
-fit = model.fit(seed=1)
+fit = model.fit(seed=1, target_accept=0.95)
 print(fit.summary())
 checks = fit.check()
 print(checks)
