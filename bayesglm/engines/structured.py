@@ -72,7 +72,31 @@ class Prepared:
 
 
 def prepare(problem: Problem, *, seed: int) -> Prepared:
-    """Find the optimum of a problem and the transport there; `bayesglm.latent.layout.reason_against` must be empty."""
+    """Find the optimum of a problem and the transport there.
+
+    Parameters
+    ----------
+    problem : Problem
+        A model with its data, of which `bayesglm.latent.layout.reason_against` says nothing.
+    seed : int
+        Of the starts of the search.
+
+    Returns
+    -------
+    Prepared
+        The log density in coordinates whose posterior is nearly standard normal, and the way back.
+
+    Examples
+    --------
+    >>> import bayesglm as bg
+    >>> table = {"errors": [3, 0, 2, 5], "requests": [10.0, 5.0, 10.0, 20.0]}
+    >>> prepared = prepare(bg.Model("errors ~ 1", table, "poisson", exposure="requests").problem, seed=1)
+    >>> value, gradient = prepared.transported(np.zeros(1))
+    >>> abs(float(gradient[0])) < 1e-6
+    True
+    >>> sorted(prepared.expand(np.zeros((5, 1))))
+    ['Intercept']
+    """
     begin = time.perf_counter()
     likelihood = compile_likelihood(problem)
     _compile(likelihood)

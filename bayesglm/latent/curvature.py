@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesglm.latent.cholesky import Matrix
-from bayesglm.latent.kernel import kernel
+from bayesglm.latent.kernel import inner, kernel
 from bayesglm.latent.layout import Layout
 
 Array = NDArray[np.float64]
@@ -22,14 +22,21 @@ def curvature(layout: Layout, weight: Array) -> Matrix:
     weight : array, shape (P, P, pattern)
         W, symmetric in its first two axes.
     """
-    predicted, first = len(weight), layout.first
-    core = np.empty((len(layout.columns),) * 2)
-    for p in range(predicted):
-        left = layout.columns[first[p]:first[p + 1]]
-        for q in range(predicted):
-            right = layout.columns[first[q]:first[q + 1]]
-            core[first[p]:first[p + 1], first[q]:first[q + 1]] = left @ (weight[p, q] * right).T
-    return Matrix(_sparse(layout, weight), _cross(layout, weight), core)
+    return Matrix(_sparse(layout, weight), _cross(layout, weight), _core(layout, weight))
+
+
+@kernel
+def _core(layout: Layout, weight: Array) -> Array:
+    """Return the core, both triangles."""
+    core = np.empty((len(layout.columns), len(layout.columns)))
+    for p in range(len(weight)):
+        for q in range(p + 1):
+            for d in range(layout.first[q], layout.first[q + 1]):
+                right = weight[p, q] * layout.columns[d]
+                for c in range(max(d, layout.first[p]), layout.first[p + 1]):
+                    core[c, d] = inner(layout.columns[c], right)
+                    core[d, c] = core[c, d]
+    return core
 
 
 @kernel

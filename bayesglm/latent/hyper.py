@@ -20,6 +20,7 @@ from bayesglm.priors import Prior
 
 Array = NDArray[np.float64]
 SIGNED, LOGARITHM, INTERVAL = 0, 1, 2
+ABSOLUTE = 4  # place of |d| in `bayesglm.log_density.LogDensity`
 
 
 class Hyper(NamedTuple):
@@ -91,6 +92,27 @@ def log_density(x: float, terms: Array) -> tuple[float, float]:
         value += tail * np.log1p((d / tail_scale) ** 2)
         slope += tail * 2.0 * d / (tail_scale * tail_scale + d * d)
     return value, slope
+
+
+def bends(x: Array, terms: Array) -> Array:
+    """Return the second derivative at x, shape (n,), of log densities on the whole line, away from a kink.
+
+    Parameters
+    ----------
+    x : array, shape (n,)
+        Where.
+    terms : array, shape (n, 9)
+        A `bayesglm.log_density.LogDensity` in each row.
+
+    Examples
+    --------
+    >>> from bayesglm.priors import Normal
+    >>> bends(np.array([0.3]), np.array([Normal(0, 2).log_density()])).tolist()
+    [-0.25]
+    """
+    _, location, _, quadratic, _, _, _, tail, tail_scale = terms.T
+    d, scale = (x - location) ** 2, tail_scale**2
+    return np.asarray(2.0 * quadratic + 2.0 * tail * (scale - d) / (scale + d) ** 2)
 
 
 @kernel

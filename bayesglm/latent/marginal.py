@@ -107,11 +107,13 @@ def _in_precision(layout: Layout, precision: Precision) -> Matrix:
 
 
 def _along(point: Point, along: Vector) -> Array:
-    """Return how the theta-gradient of the log prior, a quadratic in the field, changes along a direction."""
+    """Return how the theta-gradient of the log prior changes along a direction."""
     x, y = along
-    ahead = log_prior(point.posterior.layout, point.theta, point.w + x, point.v + y)[3]
-    behind = log_prior(point.posterior.layout, point.theta, point.w - x, point.v - y)[3]
-    return np.asarray((ahead - behind) / 2)
+    # A quadratic in the field where all priors are normal: any step is exact.
+    step = 1.0 if point.posterior.field.gaussian else 1e-4
+    ahead = log_prior(point.posterior.layout, point.theta, point.w + step * x, point.v + step * y)[3]
+    behind = log_prior(point.posterior.layout, point.theta, point.w - step * x, point.v - step * y)[3]
+    return np.asarray((ahead - behind) / (2 * step))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

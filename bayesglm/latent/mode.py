@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 
 from bayesglm.latent.cholesky import Matrix, factor, log_determinant, solve_lower, solve_upper
 from bayesglm.latent.curvature import curvature
-from bayesglm.latent.hyper import evaluate
+from bayesglm.latent.hyper import ABSOLUTE, bends, evaluate
+from bayesglm.latent.kernel import inner
 from bayesglm.latent.layout import Field, Layout, pattern_of
 from bayesglm.latent.likelihood import CellLikelihood
 from bayesglm.latent.loadings import loadings, multiply, transpose
-from bayesglm.latent.precision import log_prior, precision
+from bayesglm.latent.precision import log_prior, precision, sheared
 from bayesglm.latent.predictors import gather, predictors, predictors_back, scatter
 
 Array = NDArray[np.float64]
@@ -33,6 +34,8 @@ _MOST_STEPS = 100
 _MOST_HALVINGS = 30
 _MOST_DIRECTIONS = 50
 _DECREMENT = 1e-10
+_ROUNDING = 1e-13  # of the log joint density, a sum over cells and levels
+_RESIDUAL = 1e-9  # nearer than this to 0, conjugate gradients of many levels meet nothing but rounding
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,34 +174,51 @@ class Point:
         through = predictors(layout, *multiply(layout, self.by, x, y)) - layout.offset
         return predictors_back(layout, np.einsum("pqi,qi->pi", weight, through), len(x))
 
+    @cached_property
+    def excess(self) -> Array:
+        """Minus the second derivative of the log prior of each core entry, less the 1 of a normal one; 0 for one with a kink."""
+        layout, found = self.posterior.layout, np.zeros(len(self.v))
+        u = sheared(layout, self.theta, self.w, self.v)[layout.other_core]
+        bend = bends(layout.other_location + layout.other_scale * u, layout.other_density)
+        smooth = layout.other_density[:, ABSOLUTE] == 0.0
+        found[layout.other_core] = np.where(smooth, -(layout.other_scale**2) * bend - 1.0, 0.0)
+        return found
+
     def times_hessian(self, weight: Array, x: Array, y: Array) -> Vector:
-        """Return minus the Hessian of the log joint density times (x, y); priors that are not normal count as normal."""
+        """Return minus the Hessian of the log joint density times (x, y); a prior with a kink counts as normal."""
         layout = self.posterior.layout
         d_w, d_v = transpose(layout, self.by, *self.curved(weight, x, y))
         # The prior's Hessian: its gradient is linear where it is normal.
         bare = layout._replace(other_core=layout.other_core[:0])
         _, p_w, p_v, _ = log_prior(bare, self.theta, x, y)
+        if layout.other_core.size:
+            more = self.excess * sheared(layout, self.theta, x, y)
+            d_v += more
+            np.add.at(d_w, layout.shear_place, self.theta[layout.shear_theta] * layout.shear_value * more[layout.shear_core])
         return d_w - p_w, d_v - p_v
 
     def solve(self, precision: Precision, weight: Array, x: Array, y: Array) -> Vector:
-        """Return the inverse of minus the Hessian times (x, y), by conjugate gradients with the factor as preconditioner."""
+        """Return the inverse of minus the Hessian times (x, y), by conjugate gradients with the factor as preconditioner.
+
+        Where the Hessian turns out to bend the other way: what was found so far, or P^-1 (x, y) if that is nothing.
+        """
         at_w, at_v = np.zeros_like(x), np.zeros_like(y)
         left_w, left_v = x.copy(), y.copy()
         near_w, near_v = precision.solve(left_w, left_v)
         step_w, step_v = near_w, near_v
-        size = first = left_w @ near_w + left_v @ near_v
+        size = first = inner(left_w, near_w) + inner(left_v, near_v)
         for _ in range(_MOST_DIRECTIONS):
-            if not size > 1e-24 * first:
+            if not size > _RESIDUAL**2 * first:
                 break
             h_w, h_v = self.times_hessian(weight, step_w, step_v)
-            bend = step_w @ h_w + step_v @ h_v
+            bend = inner(step_w, h_w) + inner(step_v, h_v)
             if not bend > 0:
-                break
+                return (at_w, at_v) if at_w.any() or at_v.any() else (step_w, step_v)
             length = size / bend
             at_w, at_v = at_w + length * step_w, at_v + length * step_v
             left_w, left_v = left_w - length * h_w, left_v - length * h_v
             near_w, near_v = precision.solve(left_w, left_v)
-            new = left_w @ near_w + left_v @ near_v
+            new = inner(left_w, near_w) + inner(left_v, near_v)
             step_w, step_v = near_w + new / size * step_w, near_v + new / size * step_v
             size = new
         return at_w, at_v
@@ -256,13 +276,14 @@ def find_mode(posterior: Posterior, t: Array, start: Vector) -> Point:
             break
         g_w, g_v = point.gradient
         s_w, s_v = point.solve(precision, weight, g_w, g_v)
-        gain = g_w @ s_w + g_v @ s_v
+        gain = inner(g_w, s_w) + inner(g_v, s_v)
         if not gain > _DECREMENT:
             break
         step = 1.0
         for _ in range(_MOST_HALVINGS):
             new = Point(posterior, t, point.w + step * s_w, point.v + step * s_v)
-            if np.isfinite(new.log_joint) and new.log_joint >= point.log_joint + 1e-4 * step * gain:
+            least = point.log_joint + 1e-4 * step * gain - _ROUNDING * abs(point.log_joint)
+            if np.isfinite(new.log_joint) and new.log_joint >= least:
                 break
             step /= 2
         else:

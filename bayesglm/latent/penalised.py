@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from bayesglm.latent.curvature import curvature
-from bayesglm.latent.hyper import INTERVAL, LOGARITHM, Hyper, evaluate
+from bayesglm.latent.hyper import ABSOLUTE, INTERVAL, LOGARITHM, Hyper, evaluate
 from bayesglm.latent.layout import Layout
 from bayesglm.latent.marginal import centre
 from bayesglm.latent.mode import Point, Posterior
@@ -35,7 +35,6 @@ NO_SPARSE = np.zeros(0)
 MOST_STEPS, MOST_HALVINGS, MOST_SWEEPS = 200, 40, 2_000
 DECREMENT = 1e-14
 STEP = 1e-5
-ABSOLUTE = 4  # place of |d| in `bayesglm.log_density.LogDensity`
 
 
 @dataclass(frozen=True, slots=True, eq=False)

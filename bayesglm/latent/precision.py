@@ -204,14 +204,21 @@ def log_prior(layout: Layout, theta: Array, w: Array, v: Array) -> tuple[float, 
 
 
 @kernel
+def sheared(layout: Layout, theta: Array, w: Array, v: Array) -> Array:
+    """Return the core as its prior sees it, with what it took up of the walks."""
+    u = v.copy()
+    for k in range(len(layout.shear_core)):
+        u[layout.shear_core[k]] += theta[layout.shear_theta[k]] * layout.shear_value[k] * w[layout.shear_place[k]]
+    return u
+
+
+@kernel
 def _log_prior_of_core(layout: Layout, theta: Array, w: Array, v: Array, d_w: Array, d_theta: Array) -> tuple[float, Array]:
     """Return the log density of the sheared core, u = v + shear, less that of the normal's constant, and its slope in v.
 
     The gradient in w and theta is added to what is given.
     """
-    total, u = 0.0, v.copy()
-    for k in range(len(layout.shear_core)):
-        u[layout.shear_core[k]] += theta[layout.shear_theta[k]] * layout.shear_value[k] * w[layout.shear_place[k]]
+    total, u = 0.0, sheared(layout, theta, w, v)
     d_u = -u
     for c in range(len(v)):
         total -= 0.5 * u[c] * u[c]

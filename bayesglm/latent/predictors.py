@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesglm.latent.kernel import kernel
+from bayesglm.latent.kernel import inner, kernel
 from bayesglm.latent.layout import Layout
 
 Array = NDArray[np.float64]
@@ -41,7 +41,7 @@ def predictors_back(layout: Layout, d_eta: Array, size: int) -> tuple[Array, Arr
     d_r, d_q = np.zeros(size), np.zeros(len(layout.columns))
     for p in range(predicted):
         for c in range(layout.first[p], layout.first[p + 1]):
-            d_q[c] = np.dot(layout.columns[c], d_eta[p])
+            d_q[c] = inner(layout.columns[c], d_eta[p])
     for b in range(len(layout.block_size)):
         p, column, wide = layout.block_predictor[b], layout.block_values[b], layout.block_size[b]
         for i in range(patterns):

@@ -3,13 +3,13 @@
 One start is moderate, the others are drawn from the priors, field included, in pairs on both sides of the prior mean. A search
 that ends elsewhere at a probability worth mentioning is another mode, and no single transport describes such a posterior. Where
 the likelihood is not log-concave, or a prior not normal, the field itself may have several modes, far apart: more starts are
-drawn, further out.
+drawn, further out, and one is where the data alone would have the coefficients.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from bayesglm.latent.hyper import LOGARITHM, SIGNED
 from bayesglm.latent.layout import Field
 from bayesglm.latent.marginal import Marginal, Optimum, centre, climb, optimise
-from bayesglm.latent.mode import Posterior
+from bayesglm.latent.mode import Posterior, find_mode
 from bayesglm.latent.variables import below_diagonal
 
 Array = NDArray[np.float64]
 PAIRS, PAIRS_UNLESS_CONCAVE = 1, 4
 FURTHER_OUT = 2.0  # times as far, unless concave
+WIDER = 1e3  # prior sds within which the data alone place a coefficient
 APART = 3.0  # posterior sds
 WORTH = 7.0  # nats: a mode a thousand times less probable is no mode of the posterior
 
@@ -82,6 +83,24 @@ def drawn_starts(posterior: Posterior, rng: np.random.Generator) -> Iterator[tup
         core = further * rng.standard_normal(field.sizes[1])
         for side in (core, -core):
             yield drawn(field, further * rng.standard_normal(field.hyper.size)), side
+    if not field.gaussian:
+        yield centre(field), on_the_data_side(posterior)
+
+
+def on_the_data_side(posterior: Posterior) -> Array:
+    """Return the most probable core where priors that are not normal are replaced by wide ones.
+
+    A prior with long tails gives way to data that contradict it, and a normal one does not: there may be a mode on either side,
+    however far apart.
+    """
+    layout, t = posterior.layout, centre(posterior.field)
+    _, wide, size = posterior.field.sizes
+    times = np.ones(wide)
+    times[layout.other_core] = WIDER
+    none = {name: getattr(layout, name)[:0] for name in ("other_core", "other_location", "other_scale", "other_density")}
+    shear = layout.shear_value / times[layout.shear_core]
+    flat = replace(posterior.field, layout=layout._replace(columns=layout.columns * times[:, None], shear_value=shear, **none))
+    return find_mode(Posterior(flat, posterior.likelihood), t, (np.zeros(size), np.zeros(wide))).v * times
 
 
 def drawn(field: Field, noise: Array) -> Array:

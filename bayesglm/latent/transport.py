@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesglm.latent.cholesky import Matrix, factor, factor_back, log_determinant, solve_lower, solve_upper
-from bayesglm.latent.kernel import kernel
+from bayesglm.latent.kernel import inner, kernel
 from bayesglm.latent.layout import Layout, pattern_of
 from bayesglm.latent.loadings import Loadings, loadings, transpose, transpose_back
 from bayesglm.latent.precision import precision, precision_back
@@ -138,7 +138,7 @@ def backward(
     precision_back(layout, theta, moved.by, curvature, gradient, d_by, d_theta)
     d_b, d_d = transpose_back(layout, moved.by, moved.b, moved.d, d_c, d_e, d_by)
     for k in range(len(layout.constant_theta)):
-        d_t[layout.constant_theta[k]] += np.dot(reference.d_sparse[k], d_b) + np.dot(reference.d_core[k], d_d)
+        d_t[layout.constant_theta[k]] += inner(reference.d_sparse[k], d_b) + inner(reference.d_core[k], d_d)
     return d_z, d_y
 
 

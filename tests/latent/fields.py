@@ -29,6 +29,8 @@ FIELDS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "priors that are not normal": (
         "y ~ x + h + (1 | g) + rw(t)",
         {"priors": {"Intercept": bg.priors.StudentT(3, 1, 1), "common": bg.priors.Laplace(0, 1), "sd": bg.priors.Gamma(2, 2)}}),
+    "a prior with long tails": (
+        "y ~ x + rw(t)", {"priors": {"Intercept": bg.priors.StudentT(2, -1, 0.1), "x": bg.priors.StudentT(1, 0, 0.05)}}),
     "a level without data": ("y ~ x + (1 | k)", {"weights": "seen"}),
     "slopes without data": ("y ~ x + (1 + zero | g)", {}),
     "a constant parameter": ("y ~ x + (1 | g)", {"family": "negative_binomial", "exposure": "e"}),

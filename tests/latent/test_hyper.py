@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from bayesglm import priors as p
-from bayesglm.latent.hyper import INTERVAL, LOGARITHM, SIGNED, evaluate, hyper_of, log_density, thetas
+from bayesglm.latent.hyper import INTERVAL, LOGARITHM, SIGNED, bends, evaluate, hyper_of, log_density, thetas
 
 # prior, whether it is a scale's, the way to the real line, SciPy's density of theta
 CASES = {
@@ -92,4 +92,7 @@ def test_a_density_of_elementary_functions_is_scipys(prior, known):
     terms, x, step = np.array(prior.log_density()), 0.37, 1e-6
     value, slope = log_density(x, terms)
     assert value == pytest.approx(known.logpdf(x), rel=1e-12)
+    if prior.support == "real":
+        bend = (log_density(x + step, terms)[1] - log_density(x - step, terms)[1]) / (2 * step)
+        assert bends(np.array([x]), terms[None])[0] == pytest.approx(bend, rel=1e-7, abs=1e-9)
     assert slope == pytest.approx((log_density(x + step, terms)[0] - log_density(x - step, terms)[0]) / (2 * step), rel=1e-7)
