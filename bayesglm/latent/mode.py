@@ -34,7 +34,7 @@ _MOST_STEPS = 100
 _MOST_HALVINGS = 30
 _MOST_DIRECTIONS = 50
 _DECREMENT = 1e-10
-_ROUNDING = 1e-13  # of the log joint density, a sum over cells and levels
+_ROUNDING = 1e-12  # of the log joint density, a sum over cells and levels
 _RESIDUAL = 1e-9  # nearer than this to 0, conjugate gradients of many levels meet nothing but rounding
 
 
