@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayesglm.checks.convergence import diagnostics, entries, variables
+from bayesglm.checks.convergence import diagnostics, entries
 from bayesglm.checks.replicates import collect, units_of
 from bayesglm.errors import OptionError, unknown
 from bayesglm.fitted import Fitted
@@ -288,7 +288,7 @@ def trace(fitted: Fitted, *, names: Sequence[str] | None = None) -> PlotCollecti
     import arviz_plots as azp
 
     found: dict[str, Array] = {}
-    for variable, state in variables(fitted):
+    for variable, state in fitted.specification.reported().items():
         if names is not None or not state:
             labels, values = entries(fitted, variable)
             found |= {label: values[:, :, j] for j, label in enumerate(labels)}

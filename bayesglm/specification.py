@@ -116,6 +116,17 @@ class Specification:
         predicted = {each.parameter for each in self.predictors}
         return tuple(each for each in self.family.parameters if each.name not in predicted)
 
+    def reported(self) -> dict[str, bool]:
+        """Return the variables that users read, each with whether it is the state of a block (effects, a curve), no parameter."""
+        found: dict[str, bool] = {}
+        for predictor in self.predictors:
+            found |= {predictor.name("Intercept"): False} if predictor.intercept else {}
+            found |= {predictor.name("beta"): False} if predictor.coef else {}
+            for block in predictor.blocks:
+                found |= {predictor.name(each.name): False for each in block.hyperparameters}
+                found[predictor.name(f"effect_{block.name}")] = True
+        return found | {each.name: False for each in self.constant()}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:

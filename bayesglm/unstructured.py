@@ -15,8 +15,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesglm.engines.density import Density, compile_density
-from bayesglm.engines.native import native_pair
-from bayesglm.engines.sampling import Adaptation, Target
+from bayesglm.engines.plain import plain_target
+from bayesglm.engines.sampling import Adaptation
 from bayesglm.engines.sampling import sample as draw
 from bayesglm.engines.store import create
 from bayesglm.errors import EngineError
@@ -86,11 +86,7 @@ def sample(
     """
     _check(model)
     density = compile_density(model)
-    target = Target(
-        density.size, native_pair(density.kernel, [np.asarray(each) for each in density.data.values()]),
-        _starts(model, density, chains, seed), density.expand, density.dims, density.coords,
-        goals={each.name: effective for each in model.free_RVs},
-    )
+    target = plain_target(density, _starts(model, density, chains, seed), {each.name: effective for each in model.free_RVs})
     forms = [Adaptation(tune=tune, form=form, target_accept=target_accept, initial_step=0.1) for form in ("low_rank", "diag")]
     found = draw(
         target, seed=seed, adaptation=forms, draws=draws, most_draws=most_draws, cores=cores, max_seconds=max_seconds,

@@ -37,21 +37,6 @@ class Note:
     advice: str = ""
 
 
-def variables(fitted: Fitted) -> Iterator[tuple[str, bool]]:
-    """Yield each variable that users read, and whether it is a state (group effects, curves), whose bar is lower."""
-    for predictor in fitted.specification.predictors:
-        if predictor.intercept:
-            yield predictor.name("Intercept"), False
-        if predictor.coef:
-            yield predictor.name("beta"), False
-        for block in predictor.blocks:
-            for each in block.hyperparameters:
-                yield predictor.name(each.name), False
-            yield predictor.name(f"effect_{block.name}"), True
-    for parameter in fitted.specification.constant():
-        yield parameter.name, False
-
-
 def entries(fitted: Fitted, name: str) -> tuple[list[str], Array]:
     """Return labels and draws of shape (chain, draw, entry) of what varies in a variable; a correlation once."""
     variable = fitted.draws["posterior"][name].transpose("chain", "draw", ...)
@@ -73,7 +58,7 @@ def diagnostics(fitted: Fitted) -> pd.DataFrame:
     from arviz_stats.base import array_stats
 
     lines = []
-    for name, is_state in variables(fitted):
+    for name, is_state in fitted.specification.reported().items():
         labels, values = entries(fitted, name)
         if not labels:
             continue

@@ -7,7 +7,7 @@ the intercept its ridge.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 from bayesglm.engines.approximation import Plan, compiled, corrected, nearest, trace, tree
 from bayesglm.engines.engine import Engine, Run
 from bayesglm.engines.structured import Prepared, prepare
-from bayesglm.errors import EngineError
 from bayesglm.latent.layout import Field, reason_against
 from bayesglm.specification import Problem
 
 Index = NDArray[np.int64]
-LEAST = {"points": 20, "iterations": 1, "starts": 1, "proposals": 1_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +67,6 @@ class ADVI(Engine):
         "Kucukelbir et al. (2017), Journal of Machine Learning Research 18(14); Giordano, Ingram and Broderick (2024), Journal "
         "of Machine Learning Research 25(18)")
 
-    def __post_init__(self) -> None:
-        """Hold the settings to their rules."""
-        Engine.__post_init__(self)
-        hold(self)
-
     def reason_against(self, problem: Problem) -> str:
         """Return why the engine cannot fit this problem; see `Engine.reason_against`."""
         return reason_against(problem)
@@ -82,50 +75,31 @@ class ADVI(Engine):
         """Draw from the approximation; see `Engine.run`."""
         del progress
         prepared = prepare(problem, seed=seed)
+        begin = time.perf_counter()
+        density = compiled(prepared)
+        bound = time.perf_counter()
+        found = nearest(prepared, density, self.plan(prepared), seed=seed, cores=self.cores)
+        climbed = time.perf_counter()
+        drawn = corrected(prepared, density, found, wanted=self.draws * self.chains, proposals=self.proposals, seed=seed,
+                          cores=self.cores)
+        sampled = time.perf_counter()
+        draws = tree(prepared, drawn, chains=self.chains)
+        draws["elbo"] = trace(found.climbs)
+        seconds = {**prepared.seconds, "compile": prepared.seconds["compile"] + bound - begin, "optimise": climbed - bound,
+                   "sample": sampled - climbed, "expand": time.perf_counter() - sampled}
+        return Run(draws, seconds, notes=(*prepared.notes, *found.notes), verdict=drawn.verdict, modes=prepared.modes)
+
+    def plan(self, prepared: Prepared) -> Plan:
+        """Return how the ELBO is climbed: no coordinate correlated, and the few that many depend on drawn without covariance."""
         few = few_coordinates(prepared.transported.posterior.field)
         joint = few if 4 * len(few) <= self.points else few[:0]
-        plan = Plan(few[:0], joint, self.points + self.points % 2, self.iterations, self.starts)
-        return fitted(prepared, plan, draws=self.draws, chains=self.chains, proposals=self.proposals, seed=seed, cores=self.cores)
-
-
-def hold(engine: Engine) -> None:
-    """Hold the settings of a variational engine to their rules.
-
-    Raises
-    ------
-    EngineError
-        A setting is no whole number, or below the least that makes sense.
-    """
-    names = {each.name for each in fields(engine)}
-    for name, least in LEAST.items():
-        if name not in names:
-            continue
-        value = getattr(engine, name)
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise EngineError(f"{name}={value!r}", column=name, value=value, rule=f"{name} is a whole number, at least {least}",
-                              fix=f"Give {name} >= {least}.")
+        return Plan(few[:0], joint, self.points + self.points % 2, self.iterations, self.starts)
 
 
 def few_coordinates(field: Field) -> Index:
     """Return the coordinates of hyperparameters and core: those that many others depend on."""
     theta, wide, size = field.sizes
     return np.concatenate([np.arange(theta), np.arange(theta + size, theta + size + wide)])
-
-
-def fitted(prepared: Prepared, plan: Plan, *, draws: int, chains: int, proposals: int, seed: int, cores: int | None) -> Run:
-    """Return the run of a variational engine."""
-    begin = time.perf_counter()
-    density = compiled(prepared)
-    bound = time.perf_counter()
-    found = nearest(prepared, density, plan, seed=seed, cores=cores)
-    climbed = time.perf_counter()
-    drawn = corrected(prepared, density, found, wanted=draws * chains, proposals=proposals, seed=seed, cores=cores)
-    sampled = time.perf_counter()
-    draws_tree = tree(prepared, drawn, chains=chains)
-    draws_tree["elbo"] = trace(found.climbs)
-    seconds = {**prepared.seconds, "compile": prepared.seconds["compile"] + bound - begin, "optimise": climbed - bound,
-               "sample": sampled - climbed, "expand": time.perf_counter() - sampled}
-    return Run(draws_tree, seconds, notes=(*prepared.notes, *found.notes), verdict=drawn.verdict, modes=prepared.modes)
 
 
 MEMBER = ADVI()

@@ -25,7 +25,7 @@ from bayesglm.engines.variational import TOLERANCE, Climbed, Normal, climb, numb
 from bayesglm.engines.verdict import Verdict, conclusive, judge, moved, resample, smooth
 from bayesglm.latent.density import packed
 from bayesglm.latent.layout import Field
-from bayesglm.latent.variables import dims_of, parameters
+from bayesglm.latent.variables import dims_of
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -217,7 +217,7 @@ def against(prepared: Prepared) -> tuple[str, ...]:
 def reported(prepared: Prepared, q: Array) -> dict[str, Array]:
     """Return the variables that users read at coordinates q, shape (n, ...)."""
     found = prepared.expand(q)
-    return {name: found[name] for name in parameters(prepared.transported.posterior.field)}
+    return {name: found[name] for name in prepared.transported.posterior.field.problem.specification.reported()}
 
 
 def compiled(prepared: Prepared) -> Native:

@@ -19,10 +19,9 @@ from pymc.pytensorf import join_nonshared_inputs
 from pytensor.graph.replace import vectorize_graph
 from pytensor.tensor.type import TensorType
 
+from bayesglm.engines.native import Native, native_pair
+
 Array = NDArray[np.float64]
-# With more data than this, an evaluation is worth some seconds of compiling to run without Python's lock, so that chains share
-# cores. A size and not a time: the same seed must take the same path on a busy machine.
-LOCK_FREE_NUMBERS = 100_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,10 +65,9 @@ class Density:
             return -np.inf, np.zeros(self.size)
         return np.asarray(value).item(), np.asarray(gradient)
 
-    @property
-    def numbers(self) -> int:
-        """How many numbers of data an evaluation reads."""
-        return sum(int(np.size(value)) for value in self.data.values())
+    def native(self) -> Native:
+        """Return the density as a sampler calls it without Python."""
+        return native_pair(self.kernel, [np.asarray(each) for each in self.data.values()])
 
     def bind(self, data: Mapping[str, NDArray[Any]]) -> Density:
         """Return the density of the same model with other data, by the names of its ``pm.Data``."""
@@ -139,12 +137,3 @@ def _compile_expand(model: pm.Model) -> tuple[Callable[..., list[Array]], tuple[
     graph = vectorize_graph(outputs, dict(zip(values, stacked, strict=True)))
     function = pytensor.function(stacked, graph, on_unused_input="ignore")
     return function, tuple(each.name for each in outputs)
-
-
-def without_lock(density: Density) -> Density:
-    """Return the density with a kernel that releases Python's lock while it runs."""
-    import numba
-
-    inner = density.kernel
-    wrapped = numba.njit(nogil=True)(lambda q, *data: inner(q, *data))
-    return replace(density, kernel=wrapped)

@@ -23,6 +23,10 @@ from bayesglm.engines.verdict import Verdict
 from bayesglm.errors import EngineError
 from bayesglm.specification import Problem
 
+# The least that makes sense of the settings that are whole numbers.
+LEAST = {"draws": 1, "tune": 1, "chains": 1, "cores": 1, "max_treedepth": 1, "iterations": 1, "starts": 1, "points": 20,
+         "proposals": 1_000}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
@@ -74,13 +78,13 @@ class Engine:
     source: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        """Hold the settings that samplers share to their rules."""
+        """Hold the settings that engines share to their rules."""
         settings = {each.name: getattr(self, each.name) for each in fields(self)}
-        for name in ("draws", "tune", "chains", "cores", "max_treedepth"):
+        for name, least in LEAST.items():
             value = settings.get(name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1):
-                raise EngineError(f"{name}={value!r}", column=name, value=value, rule=f"{name} is a whole number, at least 1",
-                                  fix=f"Give {name} >= 1.")
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least):
+                raise EngineError(f"{name}={value!r}", column=name, value=value, fix=f"Give {name} >= {least}.",
+                                  rule=f"{name} is a whole number, at least {least}")
         accept = settings.get("target_accept")
         if accept is not None and not 0 < accept < 1:
             raise EngineError(f"target_accept={accept!r}", column="target_accept", value=accept,

@@ -12,20 +12,17 @@ from typing import ClassVar
 
 import numpy as np
 
-from bayesglm.engines.advi import few_coordinates, fitted, hold
+from bayesglm.engines.advi import ADVI, few_coordinates
 from bayesglm.engines.approximation import Plan
-from bayesglm.engines.engine import Engine, Run
-from bayesglm.engines.structured import prepare
+from bayesglm.engines.structured import Prepared
 from bayesglm.errors import EngineError
-from bayesglm.latent.layout import reason_against
-from bayesglm.specification import Problem
 
 MOST_DENSE = 150
 POINTS_EACH = 4  # twice as many pairs as coordinates
 
 
 @dataclass(frozen=True, slots=True)
-class FullRankADVI(Engine):
+class FullRankADVI(ADVI):
     """The nearest normal distribution with correlated coordinates, corrected by importance weights.
 
     Parameters
@@ -39,33 +36,10 @@ class FullRankADVI(Engine):
     'fullrank_advi'
     """
 
-    draws: int = 250
-    chains: int = 4
-    points: int = 100
-    iterations: int = 200
-    starts: int = 2
-    proposals: int = 4_000
-    cores: int | None = None
     name: ClassVar[str] = "fullrank_advi"
-    exact: ClassVar[bool] = False
-    stats: ClassVar[tuple[str, ...]] = ("lp",)
-    source: ClassVar[str] = (
-        "Kucukelbir et al. (2017), Journal of Machine Learning Research 18(14); Giordano, Ingram and Broderick (2024), Journal "
-        "of Machine Learning Research 25(18)")
 
-    def __post_init__(self) -> None:
-        """Hold the settings to their rules."""
-        Engine.__post_init__(self)
-        hold(self)
-
-    def reason_against(self, problem: Problem) -> str:
-        """Return why the engine cannot fit this problem; see `Engine.reason_against`."""
-        return reason_against(problem)
-
-    def run(self, problem: Problem, *, seed: int, progress: bool) -> Run:
-        """Draw from the approximation; see `Engine.run`."""
-        del progress
-        prepared = prepare(problem, seed=seed)
+    def plan(self, prepared: Prepared) -> Plan:
+        """Return how the ELBO is climbed: all coordinates correlated, or those that many depend on."""
         size, few = prepared.transported.size, few_coordinates(prepared.transported.posterior.field)
         block = np.arange(size) if size <= MOST_DENSE else few
         if len(block) > MOST_DENSE:
@@ -73,8 +47,7 @@ class FullRankADVI(Engine):
                               rule=f"fullrank_advi correlates at most {MOST_DENSE} of them",
                               fix="Use engine='advi', whose coordinates are correlated by the transport.")
         points = max(self.points + self.points % 2, POINTS_EACH * len(block))
-        plan = Plan(block, block, points, self.iterations, self.starts)
-        return fitted(prepared, plan, draws=self.draws, chains=self.chains, proposals=self.proposals, seed=seed, cores=self.cores)
+        return Plan(block, block, points, self.iterations, self.starts)
 
 
 MEMBER = FullRankADVI()

@@ -12,10 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bayesglm.latent.kernel import entry_point
 
 Table = NDArray[np.int64]
 RAISED, NOT_FINITE = 1, 4  # each ends the trajectory, as a divergence
@@ -100,16 +102,9 @@ def native_pair(kernel: Callable[..., tuple[Any, Any]], arrays: Sequence[NDArray
 def _bind(kernel: Callable[..., Any], arrays: Sequence[NDArray[Any]], *, leading: int) -> Native:
     """Compile a kernel of so many vectors and then its arrays, and fill the table that the wrapper reads."""
     from numba import float64, typeof
-    from numba.core.types import BaseTuple
 
-    types = tuple(typeof(array) for array in arrays)
-    _, folded = kernel.fold_argument_types((*[float64[::1]] * leading, *types), {})  # type: ignore[attr-defined]
-    # *arrays as a call from Python has them, so that a kernel that was called is not compiled again
-    signature = tuple(BaseTuple.from_types(cast(Any, each).types) if isinstance(each, BaseTuple) else each for each in folded)
-    kernel.compile(signature)  # type: ignore[attr-defined]
-    compiled = kernel.overloads[signature]  # type: ignore[attr-defined]
-    entry = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
-    wrapper = _wrapper(signature, compiled.signature.return_type, leading)
+    entry, signature, returned = entry_point(kernel, (*[float64[::1]] * leading, *map(typeof, arrays)))
+    wrapper = _wrapper(signature, returned, leading)
     fields = [field for array in arrays  # as numba lays an array out; it owns nothing, so the first two are null
               for field in (0, 0, array.size, array.itemsize, array.ctypes.data, *array.shape, *array.strides)]
     return Native(wrapper.address, np.array([0, entry, *fields], dtype=np.int64), (wrapper, kernel, *arrays))

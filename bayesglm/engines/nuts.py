@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from bayesglm.engines.density import compile_density
 from bayesglm.engines.engine import Engine, Run
-from bayesglm.engines.plain import plain_target
+from bayesglm.engines.plain import flat_starts, plain_target
 from bayesglm.engines.sampling import Adaptation, Sampled, Target, sample
 from bayesglm.engines.store import create
-from bayesglm.engines.structured import PARAMETER_GOAL, STATE_GOAL, overdispersed, prepare
+from bayesglm.engines.structured import goals_of, overdispersed, prepare
 from bayesglm.errors import EngineError, suggestion
 from bayesglm.latent.layout import reason_against
 from bayesglm.model import build
@@ -93,7 +93,7 @@ class Nuts(Engine):
         prepared = prepare(problem, seed=seed)
         target = prepared.target(overdispersed(prepared.transported, chains=self.chains, seed=seed))
         reference = prepared.transported.reference._asdict()
-        sampled = self._sample(target, self._forms(SHORT, 0.8, 0.5, "diag"), self.cores, seed=seed, progress=progress,
+        sampled = self._sample(target, self._forms(SHORT, 0.8, 0.5, "diag"), seed=seed, progress=progress,
                                transport=reference)
         return Run(sampled.tree(target), {**prepared.seconds, "sample": sampled.seconds}, sampled.complete,
                    (*prepared.notes, *sampled.notes), modes=prepared.modes)
@@ -102,9 +102,10 @@ class Nuts(Engine):
         """Draw from the model as PyMC writes it."""
         begin = time.perf_counter()
         density = compile_density(build(problem, over="cell"))
-        target, cores = plain_target(density, starting_values(problem), chains=self.chains, seed=seed, goals=goals_of(problem))
+        starts = flat_starts(density, starting_values(problem), chains=self.chains, seed=seed)
+        target = plain_target(density, starts, goals_of(problem.specification))
         compiled = time.perf_counter() - begin
-        sampled = self._sample(target, self._forms(LONG, 0.9, 0.1, None), self.cores or cores, seed=seed, progress=progress)
+        sampled = self._sample(target, self._forms(LONG, 0.9, 0.1, None), seed=seed, progress=progress)
         notes = (f"sampled without transport: {reason}", *sampled.notes)
         return Run(sampled.tree(target), {"compile": compiled, "sample": sampled.seconds}, sampled.complete, notes)
 
@@ -118,23 +119,12 @@ class Nuts(Engine):
                        max_treedepth=self.max_treedepth) for each in chosen)
 
     def _sample(
-        self, target: Target, forms: tuple[Adaptation, ...], cores: int | None, *, seed: int, progress: bool,
+        self, target: Target, forms: tuple[Adaptation, ...], *, seed: int, progress: bool,
         transport: Mapping[str, Array] | None = None,
     ) -> Sampled:
         store = None if self.store is None else create(self.store, target, seed=seed, adaptation=forms[0], transport=transport)
         return sample(target, seed=seed, adaptation=forms if len(forms) > 1 else forms[0], draws=self.draws,
-                      most_draws=self.most_draws, cores=cores, max_seconds=self.max_seconds, progress=progress, store=store)
-
-
-def goals_of(problem: Problem) -> dict[str, float]:
-    """Return the effective draws wanted of the variables a model may have."""
-    goals: dict[str, float] = {each.name: PARAMETER_GOAL for each in problem.specification.constant()}
-    for predictor in problem.specification.predictors:
-        goals |= {predictor.name(name): PARAMETER_GOAL for name in ("Intercept", "beta")}
-        for block in predictor.blocks:
-            goals |= {predictor.name(each.name): PARAMETER_GOAL for each in block.hyperparameters if each.key != "cor"}
-            goals[predictor.name(f"effect_{block.name}")] = STATE_GOAL
-    return goals
+                      most_draws=self.most_draws, cores=self.cores, max_seconds=self.max_seconds, progress=progress, store=store)
 
 
 MEMBER = Nuts()

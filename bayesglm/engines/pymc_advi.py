@@ -16,11 +16,9 @@ import pymc as pm
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayesglm.engines.advi import hold
 from bayesglm.engines.density import Density, compile_density
 from bayesglm.engines.engine import Engine, Run
 from bayesglm.engines.evaluations import evaluate
-from bayesglm.engines.native import native_pair
 from bayesglm.engines.variational import Normal
 from bayesglm.engines.verdict import conclusive, judge, moved, resample, smooth
 from bayesglm.errors import EngineError, suggestion
@@ -68,7 +66,6 @@ class PyMCADVI(Engine):
     def __post_init__(self) -> None:
         """Hold the settings to their rules."""
         Engine.__post_init__(self)
-        hold(self)
         if self.rank not in RANKS:
             raise EngineError(f"rank={self.rank!r}", column="rank", value=self.rank, rule=f"rank is one of {', '.join(RANKS)}",
                               fix=suggestion(self.rank, RANKS))
@@ -93,7 +90,7 @@ class PyMCADVI(Engine):
         """Return draws of equal weight, and whether they may be read."""
         rng = np.random.default_rng([seed, 1])
         q = normal.at(rng.standard_normal((PROPOSALS, density.size)))
-        log_density = evaluate(native_pair(density.kernel, [np.asarray(each) for each in density.data.values()]), q)
+        log_density = evaluate(density.native(), q)
         weights = smooth(log_density - normal.log_density(q))
         equal = np.full(PROPOSALS, 1.0 / PROPOSALS)
         trusted = conclusive(weights)

@@ -20,8 +20,8 @@ from bayesglm.latent.layout import Field, field_of
 from bayesglm.latent.likelihood import CellLikelihood, compile_likelihood
 from bayesglm.latent.mode import Posterior
 from bayesglm.latent.search import search
-from bayesglm.latent.variables import dims_of, expand, parameters
-from bayesglm.specification import Problem
+from bayesglm.latent.variables import dims_of, expand
+from bayesglm.specification import Problem, Specification
 
 Array = NDArray[np.float64]
 PARAMETER_GOAL, STATE_GOAL = 1_000.0, 400.0
@@ -68,7 +68,7 @@ class Prepared:
         field = self.transported.posterior.field
         dims, coords = dims_of(field)
         return Target(self.transported.size, native(packed, self.transported.arrays), starts, self.expand, dims, coords,
-                      goals_of(field), large_states(field))
+                      goals_of(field.problem.specification), large_states(field))
 
 
 def prepare(problem: Problem, *, seed: int) -> Prepared:
@@ -129,13 +129,16 @@ def overdispersed(transported: Transported, *, chains: int, seed: int) -> Array:
     return starts
 
 
-def goals_of(field: Field) -> dict[str, float]:
-    """Return the effective draws wanted of each reported variable; a correlation's diagonal is constant and has no goal."""
-    correlations = {placed.predictor.name(each.name) for placed in field.placed
-                    for each in placed.block.hyperparameters if each.key == "cor"}
-    named = {name: parameter for name, parameter in parameters(field).items() if name not in correlations}
-    partial = {placed.predictor.name(f"partial_{placed.block.name}"): True for placed in field.placed if placed.partial.size}
-    return {name: PARAMETER_GOAL if parameter else STATE_GOAL for name, parameter in (named | partial).items()}
+def goals_of(specification: Specification) -> dict[str, float]:
+    """Return the effective draws wanted of each reported variable: a correlation's by its partial form, which has no constant."""
+    goals = {name: STATE_GOAL if state else PARAMETER_GOAL for name, state in specification.reported().items()}
+    for predictor in specification.predictors:
+        for block in predictor.blocks:
+            for each in block.hyperparameters:
+                if each.key == "cor":
+                    del goals[predictor.name(each.name)]
+                    goals[predictor.name(f"partial_{block.name}")] = PARAMETER_GOAL
+    return goals
 
 
 def large_states(field: Field) -> frozenset[str]:

@@ -19,6 +19,8 @@ from numba.core.imputils import impl_ret_borrowed, impl_ret_new_ref
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from bayesglm.latent.kernel import entry_point
+
 Array = NDArray[np.float64]
 # Arrays of any layout have the same form in memory, and "A" is read by its strides: PyTensor's last output may be either.
 RESULT = types.Tuple((types.Array(float64, 0, "C"), types.Array(float64, 2, "C"), types.Array(float64, 1, "A")))
@@ -35,15 +37,13 @@ def address_of(kernel: Callable[..., Any], eta: Array, constants: Array, data: t
         Arguments of the types it will be called with.
     """
     given = tuple(typeof(each) for each in (eta, constants, *data))
-    _, signature = kernel.fold_argument_types(given, {})  # type: ignore[attr-defined]
-    kernel.compile(signature)  # type: ignore[attr-defined]
-    compiled = kernel.overloads[signature]  # type: ignore[attr-defined]
-    if len(signature) != 1 or tuple(getattr(signature[0], "types", ())) != given:
-        raise TypeError(f"a likelihood takes its arguments as one tuple, not {signature}")
-    value, d_eta, d_constants = compiled.signature.return_type
+    address, taken, returned = entry_point(kernel, given)
+    if taken != (types.BaseTuple.from_types(given),):
+        raise TypeError(f"a likelihood takes its arguments as one tuple, not {taken}")
+    value, d_eta, d_constants = returned
     if (value, d_eta, d_constants.copy(layout="A")) != tuple(RESULT):
-        raise TypeError(f"a likelihood returns {compiled.signature.return_type}, not {RESULT}")
-    return np.array([compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)], np.int64)
+        raise TypeError(f"a likelihood returns {returned}, not {RESULT}")
+    return np.array([address], np.int64)
 
 
 def _call(typing: Any, address: Any, eta: Any, constants: Any, data: Any) -> Any:

@@ -51,23 +51,18 @@ class Transported:
         return sum(self.posterior.field.sizes)
 
     @property
-    def arguments(self) -> tuple[Any, ...]:
-        """What the kernel takes after q."""
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """What `packed` takes after q and gradient."""
         likelihood = self.posterior.likelihood
         eta = np.zeros((len(likelihood.predicted), len(likelihood.pattern)))
         address = address_of(likelihood.kernel, eta, np.zeros(len(likelihood.constants)), likelihood.data)
-        return (self.posterior.layout, self.posterior.field.hyper, self.reference, likelihood.pattern, likelihood.data, address)
-
-    @property
-    def arrays(self) -> tuple[NDArray[Any], ...]:
-        """The same as arrays in a row, for `packed`."""
-        layout, hyper, reference, pattern, data, address = self.arguments
-        return (*layout, *hyper, *reference, pattern, address, *data)
+        layout, hyper = self.posterior.layout, self.posterior.field.hyper
+        return (*layout, *hyper, *self.reference, likelihood.pattern, address, *likelihood.data)
 
     def __call__(self, q: Array) -> tuple[float, Array]:
         """Return the log density and its gradient; minus infinity where a parameter overflows."""
-        value, gradient = density(q, *self.arguments)
-        return value, gradient
+        gradient = np.empty(len(q))
+        return packed(np.ascontiguousarray(q), gradient, *self.arrays), gradient
 
     def fields(self, q: Array) -> tuple[Array, Array, Array]:
         """Return t, w and v at many q, shape (draws, size)."""
@@ -113,18 +108,6 @@ class Ahead(NamedTuple):
     moved: Moved
 
 
-@kernel
-def density(
-    q: Array, layout: Layout, hyper: Hyper, reference: Reference, pattern: Index, data: tuple[Array, ...], address: Index,
-) -> tuple[float, Array]:
-    """Return the log density at q and its gradient; minus infinity and zeros where a parameter overflows its range."""
-    before = ahead(q, layout, hyper, reference, pattern)
-    failed, (value, d_eta, d_constants) = call(address[0], before.eta, before.constants, data)
-    if failed:
-        return -np.inf, np.zeros(len(q))
-    return behind(layout, reference, pattern, before, value.item(), d_eta, d_constants)
-
-
 class Cells(NamedTuple):
     """Which pattern each cell has, and the address of the family's likelihood, shape (1,)."""
 
@@ -137,11 +120,19 @@ _unpack = unpacking(Layout, Hyper, Reference, Cells)
 
 @kernel
 def packed(q: Array, gradient: Array, *arrays: Any) -> float:
-    """Return the log density at q and fill in its gradient; the arrays are those of `Transported.arrays`."""
+    """Return the log density at q and fill in its gradient; minus infinity and zeros where a parameter overflows its range.
+
+    The arrays are those of `Transported.arrays`.
+    """
     layout, hyper, reference, cells, data = _unpack(arrays)
-    value, slope = density(q, layout, hyper, reference, cells.pattern, data, cells.address)
+    before = ahead(q, layout, hyper, reference, cells.pattern)
+    failed, (value, d_eta, d_constants) = call(cells.address[0], before.eta, before.constants, data)
+    if failed:
+        gradient[:] = 0.0
+        return -np.inf
+    total, slope = behind(layout, reference, cells.pattern, before, value.item(), d_eta, d_constants)
     gradient[:] = slope
-    return value
+    return total
 
 
 @kernel

@@ -6,7 +6,8 @@ another file calls deletes ``__pycache__/*.nb*``; an installed release replaces 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any, cast
 
 import numba
@@ -38,6 +39,35 @@ def kernel[Function: Callable[..., Any]](function: Function) -> Function:
         return cast(Function, compiler(cache=True, nogil=True)(function))
     except RuntimeError:  # neither the package's folder nor the user's cache can be written
         return cast(Function, compiler(nogil=True)(function))
+
+
+def entry_point(function: Callable[..., Any], arguments: Sequence[Any]) -> tuple[int, tuple[Any, ...], Any]:
+    """Return the address of a numba function for arguments of some types, the types as it takes them, and what it returns.
+
+    Parameters
+    ----------
+    function : callable
+        ``numba.njit`` function; compiled for these types if it is not yet. It must stay alive as long as the address is used.
+    arguments : sequence of numba types
+        One for each argument of a call from Python. ``*arrays`` come back as one tuple, as such a call has them, so that a
+        function that was called is not compiled again.
+
+    Examples
+    --------
+    >>> address, taken, returned = entry_point(numba.njit(lambda x: 2.0 * x), (numba.float64,))
+    >>> address > 0, taken, returned
+    (True, (float64,), float64)
+    """
+    from numba.core.types import BaseTuple
+
+    dispatcher: Any = function
+    tuple_of: Any = BaseTuple.from_types
+    _, folded = dispatcher.fold_argument_types(tuple(arguments), {})
+    taken = tuple(tuple_of(cast(Any, each).types) if isinstance(each, BaseTuple) else each for each in folded)
+    dispatcher.compile(taken)
+    overload = dispatcher.overloads[taken]
+    code, described = attrgetter("library", "fndesc")(overload)
+    return code.get_pointer_to_function(described.llvm_func_name), taken, overload.signature.return_type
 
 
 @kernel

@@ -6,7 +6,6 @@ every tool that takes the ``pm.Model`` itself, reads these draws.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -171,21 +170,6 @@ def dims_of(field: Field) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[A
             elif each.labels:
                 dims[name(each.name)] = (effects,)
     return dims, coords
-
-
-def parameters(field: Field) -> Mapping[str, bool]:
-    """Return the reported variables: True for parameters of the model, False for the state of a block."""
-    specification = field.problem.specification
-    found: dict[str, bool] = {}
-    for predictor in specification.predictors:
-        if predictor.intercept:
-            found[predictor.name("Intercept")] = True
-        if predictor.coef:
-            found[predictor.name("beta")] = True
-        for block in predictor.blocks:
-            found |= {predictor.name(each.name): True for each in block.hyperparameters}
-            found[predictor.name(f"effect_{block.name}")] = False
-    return found | {each.name: True for each in specification.constant()}
 
 
 def signed(field: Field) -> NDArray[np.bool_]:

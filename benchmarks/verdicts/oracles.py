@@ -16,12 +16,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesglm.checks.convergence import diagnostics, entries, variables
+from bayesglm.checks.convergence import diagnostics, entries
 from bayesglm.engines import Engine, Nuts, Run
 from bayesglm.engines.density import compile_density
-from bayesglm.engines.nuts import goals_of
-from bayesglm.engines.plain import plain_target
+from bayesglm.engines.plain import flat_starts, plain_target
 from bayesglm.engines.sampling import Adaptation, sample
+from bayesglm.engines.structured import goals_of
 from bayesglm.fitted import Fitted
 from bayesglm.model import build
 from bayesglm.specification import Problem, starting_values
@@ -104,11 +104,10 @@ class LongRun(Engine):
     def run(self, problem: Problem, *, seed: int, progress: bool) -> Run:
         """Draw until every quantity has its effective draws; see `Engine.run`."""
         density = compile_density(build(problem))
-        target, cores = plain_target(density, starting_values(problem), chains=4, seed=seed,
-                                     goals=dict.fromkeys(goals_of(problem), FEWEST_EFFECTIVE))
+        goals = dict.fromkeys(goals_of(problem.specification), FEWEST_EFFECTIVE)
+        target = plain_target(density, flat_starts(density, starting_values(problem), chains=4, seed=seed), goals)
         form = Adaptation(tune=self.tune, form="low_rank", target_accept=self.target_accept, initial_step=0.1, max_treedepth=12)
-        found = sample(target, seed=seed, adaptation=form, block=1_000, most_draws=self.most_draws, cores=cores,
-                       progress=progress)
+        found = sample(target, seed=seed, adaptation=form, block=1_000, most_draws=self.most_draws, progress=progress)
         return Run(found.tree(target), {"sample": found.seconds}, found.complete, found.notes)
 
 
@@ -145,7 +144,7 @@ def weighted_quantiles(values: Array, probability: Array, levels: tuple[float, .
 def spreads(fitted: Fitted) -> dict[str, Spread]:
     """Return the posterior of every quantity that a fit reports."""
     found = {}
-    for name, _ in variables(fitted):
+    for name in fitted.specification.reported():
         texts, values = entries(fitted, name)
         found |= {text: spread(values[:, :, i].ravel()) for i, text in enumerate(texts)}
     return found

@@ -12,7 +12,7 @@ import numpy as np
 
 import bayesglm as bg
 from bayesglm.checks.check import Check
-from bayesglm.checks.convergence import entries, variables
+from bayesglm.checks.convergence import entries
 from bayesglm.errors import EngineError
 from bayesglm.fitted import Fitted
 from bayesglm.registry import discover
@@ -157,7 +157,7 @@ def noise(fit: Fitted, label: str) -> float:
     """Return the larger Monte Carlo error of a quantity's 5 % and 95 % quantiles; not finite where the draws do not vary."""
     from arviz_stats.base import array_stats
 
-    for name, _ in variables(fit):
+    for name in fit.specification.reported():
         texts, values = entries(fit, name)
         if label in texts:
             draws = values[:, :, texts.index(label)]

@@ -9,7 +9,7 @@ import pytest
 
 from bayesglm.latent.hyper import SIGNED, evaluate
 from bayesglm.latent.layout import Field, Placed
-from bayesglm.latent.variables import dims_of, expand, parameters
+from bayesglm.latent.variables import dims_of, expand
 from tests.latent.fields import FIELDS, posterior_of, somewhere
 
 
@@ -55,7 +55,7 @@ def test_dims_and_coordinates_fit_the_draws(name):
     field = posterior_of(name).field
     found = expanded(field, *somewhere(posterior_of(name)))
     dims, coords = dims_of(field)
-    assert parameters(field).keys() <= found.keys()
+    assert field.problem.specification.reported().keys() <= found.keys()
     for variable, values in found.items():
         if variable in dims:
             assert values.shape[1:] == tuple(len(coords[dim]) for dim in dims[variable])
