@@ -4,8 +4,11 @@
     python -m benchmarks.mixtures --short         # the same on smaller tables, about a minute
     python -m benchmarks.mixtures components      # how often the number of components is found: 800 fits, an hour
     python -m benchmarks.mixtures coverage        # how often 90% intervals of weights and means hold the truth
+    python -m benchmarks.mixtures components coverage --minutes 9    # as far as that goes; the next call goes on from there
 
 Every comparison is made in one process on one table, and every line says what was measured. Data are simulated with a seed.
+The two studies append a line for every fit to docs/benchmarks/mixtures.jsonl, and fit no table whose line is there: delete the
+file to begin anew.
 """
 
 from __future__ import annotations
@@ -23,33 +26,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks import mixture_studies
+from benchmarks.mixture_studies import columns, simulate
+
 LIMIT = 15
 TRUTH = 10
 NEAR = 0.001  # nats a row: as good as the final score
-
-
-def simulate(count: int, size: int, rows: int, seed: int, distance: float = 5.0):
-    """Return rows of Gaussian components at least ``distance`` apart by the wider of each pair, and the truth.
-
-    Weights are at least 0.02; covariances are full, with standard deviations from 0.3 to 1 along their axes.
-    """
-    rng = np.random.default_rng(seed)
-    weights = rng.dirichlet(np.full(count, 3.0)) * (1 - 0.02 * count) + 0.02
-    roots = np.array([np.linalg.qr(rng.normal(size=(size, size)))[0] * rng.uniform(0.3, 1, size) for _ in range(count)])
-    side, means = distance * count ** (1 / size) * 1.3, []
-    while len(means) < count:
-        mean = rng.uniform(0, side, size)
-        if all(np.linalg.norm(mean - other) >= distance for other in means):
-            means.append(mean)
-        side *= 1.002
-    labels = rng.choice(count, rows, p=weights)
-    data = np.array(means)[labels] + np.einsum("nij,nj->ni", roots[labels], rng.normal(size=(rows, size)))
-    return data, weights, np.array(means)
-
-
-def columns(data: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the columns of an array by name."""
-    return {f"x{j}": data[:, j] for j in range(data.shape[1])}
 
 
 def seconds(task: Callable[[], object], repeat: int = 1) -> float:
@@ -184,45 +166,6 @@ def scoring(rows: int) -> None:
           f"(below 1), bulk {rows / bulk:,.0f} rows/s (at least 500,000), largest difference {difference:.1e} (at most 1e-9)")
 
 
-def components(counts: list[int], seeds: int, rows: int) -> None:
-    """How often exactly the true number of components is found; components at least 4 apart, weights of at least 0.02."""
-    from bayesglm.mixtures import Mixture
-
-    print("components  columns  exact  found otherwise")
-    for count in counts:
-        for size in (2, 8):
-            wrong: dict[int, int] = {}
-            for seed in range(seeds):
-                data, _, _ = simulate(count, size, rows, 1000 * count + seed, 4.0)
-                found = Mixture([f"x{j}" for j in range(size)], columns(data), max_components=40).fit(seed=seed).posterior.size
-                if found != count:
-                    wrong[found] = wrong.get(found, 0) + 1
-            need = 95 if count == 1 else 90
-            print(f"{count:10} {size:8} {seeds - sum(wrong.values()):6} of {seeds} (at least {need}%)  {wrong or ''}", flush=True)
-
-
-def coverage(seeds: int, rows: int, distance: float) -> None:
-    """How often 90% intervals of weights and means hold the truth."""
-    from bayesglm.mixtures import Mixture
-
-    held: dict[str, list[bool]] = {"weight": [], "mean": []}
-    for seed in range(seeds):
-        data, weights, means = simulate(4, 2, rows, 500 + seed, distance)
-        fit = Mixture(["x0", "x1"], columns(data)).fit(seed=seed)
-        drawn = fit.draws(seed=seed, size=1000)["posterior"]
-        if fit.posterior.size != 4:
-            continue
-        middle = drawn["mean"].mean(["chain", "draw"]).values
-        place = np.linalg.norm(means[:, None] - middle[None], axis=2).argmin(axis=1)
-        for name, truth in (("weight", weights), ("mean", means)):
-            values = drawn[name].values[0][:, place]
-            low, high = np.quantile(values, [0.05, 0.95], axis=0)
-            held[name] += ((low <= truth) & (truth <= high)).ravel().tolist()
-    for name, each in held.items():
-        print(f"90% intervals of {name}s, components {distance:g} apart, {rows} rows: {100 * np.mean(each):.1f} of 100 "
-              f"({len(each)} intervals; 84 to 96)")
-
-
 def main() -> None:
     """Run the parts that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -230,15 +173,21 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="small tables, about a minute")
     parser.add_argument("--seeds", type=int, default=100, help="of the studies of components and coverage")
     parser.add_argument("--counts", type=int, nargs="+", default=[1, 5, 10, 20], help="true numbers of components")
+    parser.add_argument("--minutes", type=float, default=np.inf, help="after which no further fit of a study is begun")
     given = parser.parse_args()
     parts = given.parts or ["speed", "scoring", "memory"]
-    short = given.short
+    short, until = given.short, time.monotonic() + 60 * given.minutes
+
+    def told(study: mixture_studies.Study) -> None:
+        for line in study.run(until):
+            print(line, flush=True)
+
     tasks = {
         "speed": lambda: speed(*((10_000, 4) if short else (100_000, 8))),
         "scoring": lambda: scoring(30_000 if short else 500_000),
         "memory": lambda: memory((300_000, 600_000) if short else (1_000_000, 10_000_000)),
-        "components": lambda: components(given.counts, given.seeds, 8_000 if short else 50_000),
-        "coverage": lambda: [coverage(given.seeds, 2000, distance) for distance in (8.0, 3.0)],
+        "components": lambda: told(mixture_studies.components(given.counts, given.seeds, 8_000 if short else 50_000)),
+        "coverage": lambda: told(mixture_studies.coverage((8.0, 3.0), given.seeds, 2000)),
     }
     print(f"{os.cpu_count()} processors, numpy {np.__version__}, pandas {pd.__version__}")
     for part in parts:

@@ -54,22 +54,25 @@ def _products(natural: Array, features: Array, start: int, found: Array) -> None
 @compiled
 def _normalise(shares: Array, j: int) -> float:
     """Turn the logs in line ``j`` into responsibilities; return the log normaliser."""
-    count, best = shares.shape[1], 0
-    for k in range(1, count):
-        if shares[j, k] > shares[j, best]:
-            best = k
-    top, total = shares[j, best], 1.0
+    count, near = shares.shape[1], 0
+    top = shares[j, 0]
+    for k in range(1, count):  # as values, not places: a branch on which is the largest is mostly guessed wrong
+        top = shares[j, k] if shares[j, k] > top else top
     for k in range(count):
-        away = shares[j, k] - top
-        share = np.exp(away) if away > _NEGLIGIBLE and k != best else 0.0
-        shares[j, k] = share
-        total += share
-    shares[j, best] = 1.0
-    if total == 1.0:
+        near += 1 if shares[j, k] - top > _NEGLIGIBLE else 0
+    if near == 1:
+        for k in range(count):
+            shares[j, k] = 1.0 if shares[j, k] == top else 0.0
         return float(top)
+    total = 0.0
     for k in range(count):
-        if shares[j, k] > 0.0:
-            shares[j, k] /= total
+        away, share = shares[j, k] - top, 0.0
+        if away > _NEGLIGIBLE:
+            share = np.exp(away)
+            total += share
+        shares[j, k] = share
+    for k in range(count):
+        shares[j, k] /= total
     return float(top + np.log(total))
 
 
