@@ -155,8 +155,17 @@ def behind(
     layout: Layout, reference: Reference, pattern: Index, before: Ahead, value: float, d_eta: Array, d_constants: Array,
 ) -> tuple[float, Array]:
     """Return the log density and its gradient in q, given the likelihood's."""
+    d_r, d_q = predictors_back(layout, scatter(d_eta, pattern, layout.columns.shape[1]), len(before.moved.w))
+    return behind_field(layout, reference, before, value, d_r, d_q, d_constants)
+
+
+@kernel
+def behind_field(
+    layout: Layout, reference: Reference, before: Ahead, value: float, d_r: Array, d_q: Array, d_constants: Array,
+) -> tuple[float, Array]:
+    """Return the log density and its gradient in q, given the likelihood with its gradient in the field r and the constants."""
     theta, moved = before.theta, before.moved
-    size, first, last = len(moved.w), len(theta), len(theta) + len(moved.w)
+    first, last = len(theta), len(theta) + len(moved.w)
     gradient = np.zeros(last + len(moved.v))
     field_prior, d_w, d_v, d_theta = log_prior(layout, theta, moved.w, moved.v)
     total = value + field_prior + before.hyperprior + moved.log_jacobian
@@ -165,7 +174,6 @@ def behind(
     if not (moved.definite and np.isfinite(total)):
         return -np.inf, gradient
     d_by, d_t = no_loadings(layout), before.d_t.copy()
-    d_r, d_q = predictors_back(layout, scatter(d_eta, pattern, layout.columns.shape[1]), size)
     more_w, more_v = multiply_back(layout, moved.by, moved.w, moved.v, d_r, d_q, d_by)
     d_z, d_y = backward(layout, reference, theta, moved, d_w + more_w, d_v + more_v, d_by, d_theta, d_t)
     for k in range(len(before.constants)):

@@ -214,7 +214,7 @@ def field_of(problem: Problem) -> Field:
     for predictor in specification.predictors:
         coded, priors = predictor.code(problem.patterns.table), specification.priors.predictors[predictor.parameter]
         offset = coded.offset.copy()
-        for entry, column in _common(predictor, coded, priors):
+        for entry, column in common_columns(predictor, coded, priors):
             offset += column * entry.location
             columns.append(column * entry.sd)
             core.append(entry)
@@ -240,7 +240,7 @@ def field_of(problem: Problem) -> Field:
     return Field(problem, layout, hyper_of(theta.priors), tuple(core), tuple(placed))
 
 
-def _common(predictor: Predictor, coded: CodedPredictor, priors: PredictorPriors) -> Iterator[tuple[Core, Array]]:
+def common_columns(predictor: Predictor, coded: CodedPredictor, priors: PredictorPriors) -> Iterator[tuple[Core, Array]]:
     """Yield the core entry and the column of the intercept and each coefficient, on the scale the model samples."""
     if predictor.intercept:
         assert priors.intercept is not None
