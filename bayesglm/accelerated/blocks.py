@@ -1,0 +1,310 @@
+"""Blocks: a field and the reference of its transport in dense blocks, as accelerators like them.
+
+Levels that no row couples, once the rest of the field is given, are **clusters**: the levels of the largest grouping factor, with
+what shares them one to one. Their precision is a batch of small matrices. All else, other factors, paths and the core, is the
+**rest**, one dense matrix:
+
+    P = [ diag(P_c)  P_cr ]      over clusters c = 1 ... K of k coordinates each, and d coordinates of the rest
+        [ P_rc       P_rr ]
+
+A cluster that has fewer coordinates than the widest is filled up with coordinates of precision 1 that are 0 and couple with
+nothing. All of this is arithmetic on index arrays, done once for each model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
+
+from bayesglm.errors import EngineError
+from bayesglm.latent.hyper import Hyper
+from bayesglm.latent.layout import Layout
+from bayesglm.latent.nodes import CONSTANT
+from bayesglm.latent.transport import Reference
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+WIDEST = 8  # coordinates of a cluster, unless one level has more by itself
+# Coordinates of the rest, of which each evaluation takes a dense Cholesky factor; entries of P_cr and P_rr, 8 bytes each, of
+# which the gradient holds several copies.
+MOST_DENSE, MOST_ENTRIES = 4_000, 50_000_000
+# What these blocks know of a layout; see `arrow_of`.
+KNOWN = frozenset("""offset columns first core_theta block_predictor block_size block_values block_coupled values coordinate block_sd
+    block_partial node_begin node_block pair_row pair_column pair_begin pair_first position row_pair band_row band_column band_entry
+    band_value band_kind band_theta rho_theta rho_steps shear_core shear_theta shear_place shear_value other_core other_location
+    other_scale other_density constant_theta start row target""".split())
+
+
+class Arrow(NamedTuple):
+    """Which coordinates of the sparse part are in clusters.
+
+    Attributes
+    ----------
+    clusters : int array, shape (K, k)
+        Coordinates of each cluster, ascending; -1 where it has fewer.
+    rest : int array, shape (D,)
+        The others, ascending.
+    """
+
+    clusters: Index
+    rest: Index
+
+
+class Blocks(NamedTuple):
+    """What compiled code reads: arrays only. d counts the rest and the core, n patterns, Q multipliers, B blocks of effects.
+
+    Indices of -1 read a 0 that stands behind the last entry.
+    """
+
+    hyper: Hyper
+    t: Array                # (theta,) at the mode
+    turn: Array             # (theta, theta)
+    offset: Array           # (P, n)
+    columns: Array          # (C, n)
+    core_owner: Array       # (C, P) 1 where the predictor has the column
+    values: Array           # (n, Q) multipliers
+    value_owner: Array      # (Q, P)
+    read: Index             # (n, Q) which entry of the field, clusters then rest, each multiplies
+    pattern: Index          # (cell,)
+    place_sparse: Index     # (S,) where each coordinate stands in the field, clusters then rest
+    place_core: Index       # (C,)
+    own_at: Index           # (K, k) which coordinate each entry of a cluster is
+    rest_at: Index          # (d,) and each of the rest, of (sparse part, core)
+    block_sd: Index         # (B, m) which theta scales each effect
+    block_partial: Index    # (B, m, m) which theta is (1 + p_ij) / 2, -1 for none
+    core_theta: Index       # (C,)
+    own_factor: Index       # (K, k, k) which entry of Lambda, in the order of `bayesglm.accelerated.field.loadings`
+    left_at: Index          # (d, m) Lambda over the rest by rows: columns
+    left_factor: Index      # (d, m) and entries
+    right_at: Index         # (d, m) the same by columns
+    right_factor: Index
+    own_h: Array            # (K, k, k) curvature
+    cross_h: Array          # (K, k, d)
+    rest_h: Array           # (d, d)
+    own_b: Array            # (K, k) pull of the data
+    rest_b: Array           # (d,)
+    own_d: Array            # (constants, K, k) how it moves with each constant
+    rest_d: Array           # (constants, d)
+    fixed: Array            # (d,) prior precision where it is fixed: 1 in the core
+    in_sparse: Array        # (d,) 1 where K says it
+    band_row: Index         # entries of K over the rest, both triangles
+    band_column: Index
+    band_value: Array
+    band_kind: Index
+    band_theta: Index
+    rho_theta: Index
+    rho_steps: Array
+    shear_core: Index
+    shear_theta: Index
+    shear_place: Index
+    shear_value: Array
+    other_core: Index
+    other_location: Array
+    other_scale: Array
+    other_density: Array
+    constant_theta: Index
+
+
+def arrow_of(layout: Layout) -> Arrow:
+    """Choose the clusters of a layout.
+
+    The largest block without a path comes first, then every other whose levels can join without a cluster of more than
+    `WIDEST` coordinates.
+
+    Parameters
+    ----------
+    layout : Layout
+        The field.
+
+    Raises
+    ------
+    EngineError
+        The layout has parts that dense blocks do not know, or the rest is too large for a dense matrix.
+    """
+    strange = [name for name in layout._fields if name not in KNOWN and getattr(layout, name).size]
+    if strange:
+        raise EngineError(f"the model has {', '.join(strange)}", value=strange[0],
+                          rule="the density on JAX knows scales, correlations, walks and autoregressions", fix="Use engine='nuts'.")
+    sizes = layout.block_size[layout.node_block]
+    node_of = np.repeat(np.arange(len(sizes)), sizes)
+    pairs = node_of[layout.pair_begin]
+    coordinates = np.bincount(layout.node_block, sizes, minlength=len(layout.block_size))
+    chosen, labels = [], np.full(len(sizes), -1)
+    for block in sorted(_independent(layout, node_of), key=lambda b: (-coordinates[b], b)):
+        tried = _labels([*chosen, block], layout.node_block, pairs)
+        widest = np.bincount(tried[tried >= 0], sizes[tried >= 0]).max(initial=0.0)
+        if not chosen or widest <= WIDEST:
+            chosen, labels = [*chosen, block], tried
+    arrow = _arrow(labels[node_of])
+    _hold_to_limits(arrow, len(layout.columns))
+    return arrow
+
+
+def _independent(layout: Layout, node_of: Index) -> list[int]:
+    """Return the blocks whose levels are independent a priori."""
+    along = (layout.band_row != layout.band_column) | (layout.band_kind != CONSTANT) | (layout.band_value != 1.0)
+    paths = set(layout.node_block[node_of[layout.band_row[along]]].tolist())
+    return [b for b in range(len(layout.block_size)) if b not in paths]
+
+
+def _labels(blocks: Sequence[int], node_block: Index, pairs: Index) -> Index:
+    """Return which cluster each node would be in, -1 for none, if these blocks were in clusters."""
+    inside = np.isin(node_block, blocks)
+    kept = pairs[inside[pairs].all(axis=1)]
+    graph = sp.coo_array((np.ones(len(kept)), (kept[:, 0], kept[:, 1])), shape=(len(node_block),) * 2)
+    return np.where(inside, connected_components(graph, directed=False)[1], -1)
+
+
+def _arrow(label: Index) -> Arrow:
+    """Return the arrow, given the cluster of each coordinate; without any, there is one that is all filling."""
+    inside = np.flatnonzero(label >= 0)
+    _, which, count = np.unique(label[inside], return_inverse=True, return_counts=True)
+    order = np.argsort(which, kind="stable")
+    clusters = np.full((max(1, len(count)), count.max(initial=1)), -1, np.int64)
+    clusters[which[order], np.arange(len(order)) - np.repeat(np.cumsum(count) - count, count)] = inside[order]
+    return Arrow(clusters[np.argsort(clusters[:, 0])], np.flatnonzero(label < 0))
+
+
+def _hold_to_limits(arrow: Arrow, core: int) -> None:
+    dense = len(arrow.rest) + core
+    entries = dense * (arrow.clusters.size + dense)
+    if dense > MOST_DENSE or entries > MOST_ENTRIES:
+        raise EngineError(
+            f"{dense:,} coordinates are left beside {arrow.clusters.size:,} of independent levels", value=dense,
+            rule=f"the density on JAX has at most {MOST_DENSE:,} in its dense matrix, and {MOST_ENTRIES:,} numbers in all",
+            fix="Use engine='nuts', whose matrices are sparse.")
+
+
+def blocks_of(layout: Layout, hyper: Hyper, reference: Reference, pattern: Index) -> Blocks:
+    """Put a field and its reference into dense blocks.
+
+    Parameters
+    ----------
+    layout, hyper : Layout, Hyper
+        The field.
+    reference : Reference
+        What the transport knows of the data.
+    pattern : int array, shape (cell,)
+        Covariate pattern of each cell.
+
+    Raises
+    ------
+    EngineError
+        See `arrow_of`.
+    """
+    arrow, size, wide = arrow_of(layout), len(layout.start) - 1, len(layout.columns)
+    core = size + np.arange(wide)
+    rest_at = np.concatenate([arrow.rest, core]) if len(arrow.rest) + wide else np.array([-1])
+    field = np.concatenate([arrow.clusters.ravel(), rest_at])
+    place = np.zeros(size + wide, np.int64)
+    place[field[field >= 0]] = np.flatnonzero(field >= 0)
+    predicted = np.arange(len(layout.offset))
+    return Blocks(
+        hyper=hyper, t=reference.t, turn=reference.turn, offset=layout.offset, columns=layout.columns,
+        core_owner=_owner(np.repeat(predicted, np.diff(layout.first)), predicted),
+        values=layout.values, value_owner=_owner(np.repeat(layout.block_predictor, layout.block_size), predicted),
+        read=_read(layout, place), pattern=pattern, place_sparse=place[:size], place_core=place[size:],
+        own_at=arrow.clusters, rest_at=rest_at, core_theta=layout.core_theta, constant_theta=layout.constant_theta,
+        **_factors(layout, arrow, rest_at), **_curvature(layout, reference, arrow.clusters, rest_at),
+        **_priors(layout, rest_at, size),
+    )
+
+
+def _owner(of: Index, predicted: Index) -> Array:
+    return np.asarray(of[:, None] == predicted, np.float64)
+
+
+def _read(layout: Layout, place: Index) -> Index:
+    """Return which entry of the field each multiplier of each pattern reads."""
+    found = [np.where(at >= 0, place[at + effect], -1) if place.size else at
+             for at, effects in zip(layout.coordinate, layout.block_size, strict=True) for effect in range(effects)]
+    return np.array(found, np.int64).reshape(len(found), layout.offset.shape[1]).T.copy()
+
+
+def _partials(layout: Layout) -> Index:
+    """Return which theta is (1 + p_ij) / 2 of each block, i > j: below the diagonal, column by column."""
+    blocks, widest = layout.block_sd.shape
+    found = np.full((blocks, widest, widest), -1, np.int64)
+    for b, (first, size) in enumerate(zip(layout.block_partial, layout.block_size, strict=True)):
+        column, row = np.triu_indices(size, 1)
+        if first >= 0:
+            found[b, row, column] = first + np.arange(len(row))
+    return found
+
+
+def _factors(layout: Layout, arrow: Arrow, rest_at: Index) -> dict[str, Index]:
+    """Return where each entry of Lambda stands: behind a 0, F of each block, row by row, then the scales of the core."""
+    blocks, m = layout.block_sd.shape
+    sizes = layout.block_size[layout.node_block]
+    block = np.repeat(layout.node_block, sizes)
+    node = np.repeat(np.arange(len(sizes)), sizes)
+    effect = np.arange(len(node)) - np.repeat(layout.node_begin, sizes)
+
+    def entry(i: Index, j: Index) -> Index:
+        """Return the entry of Lambda in row i, column j, of coordinates of the sparse part, -1 for none."""
+        same = (i >= 0) & (j >= 0) & (i < len(node)) & (j < len(node))
+        i, j = np.where(same, i, 0), np.where(same, j, 0)
+        if not node.size:
+            return np.zeros(same.shape, np.int64)
+        same &= (node[i] == node[j]) & (effect[j] <= effect[i])
+        return np.where(same, 1 + (block[i] * m + effect[i]) * m + effect[j], 0)
+
+    clusters, d = arrow.clusters, len(rest_at)
+    # Nodes are whole and their coordinates side by side, so what stands in a row or a column of Lambda is within m - 1.
+    column = np.clip(np.arange(d)[:, None] - np.arange(m), 0, None)
+    row = np.clip(np.arange(d)[:, None] + np.arange(m), None, d - 1)
+    inside = {"left": np.arange(d)[:, None] >= np.arange(m), "right": np.arange(d)[:, None] + np.arange(m) < d}
+    left = np.where(inside["left"], entry(rest_at[:, None], rest_at[column]), 0)
+    right = np.where(inside["right"], entry(rest_at[row], rest_at[:, None]), 0)
+    core = np.flatnonzero(rest_at >= len(node))
+    left[core, 0] = right[core, 0] = 1 + blocks * m * m + np.arange(len(core))
+    return {"block_sd": layout.block_sd, "block_partial": _partials(layout),
+            "own_factor": entry(clusters[:, :, None], clusters[:, None, :]),
+            "left_at": column, "left_factor": left, "right_at": row, "right_factor": right}
+
+
+def _curvature(layout: Layout, reference: Reference, clusters: Index, rest_at: Index) -> dict[str, Array]:
+    """Return H and the pull of the data, cut into blocks."""
+    size, d = len(layout.start) - 1, len(rest_at)
+    column = np.repeat(np.arange(size), np.diff(layout.start))
+    lower = sp.csr_array((reference.sparse, (layout.row, column)), shape=(size, size))
+    h = sp.csr_array(lower + sp.tril(lower, -1).T)
+    shape = (*clusters.shape, clusters.shape[1])
+    rows, columns = np.broadcast_to(clusters[:, :, None], shape), np.broadcast_to(clusters[:, None, :], shape)
+    own, both = np.zeros(shape), (rows >= 0) & (columns >= 0)
+    own[both] = np.asarray(h[rows[both], columns[both]]).ravel()
+    sparse, core = np.flatnonzero((rest_at >= 0) & (rest_at < size)), np.flatnonzero(rest_at >= size)
+    flat = clusters.ravel()
+    live = np.flatnonzero(flat >= 0)
+    cross, rest = np.zeros((clusters.size, d)), np.zeros((d, d))
+    cross[np.ix_(live, sparse)] = h[flat[live]][:, rest_at[sparse]].toarray()
+    cross[np.ix_(live, core)] = reference.cross[flat[live]]
+    rest[np.ix_(sparse, sparse)] = h[rest_at[sparse]][:, rest_at[sparse]].toarray()
+    rest[np.ix_(sparse, core)] = reference.cross[rest_at[sparse]]
+    rest[np.ix_(core, sparse)] = reference.cross[rest_at[sparse]].T
+    rest[np.ix_(core, core)] = reference.core
+    b = np.concatenate([reference.b_sparse, reference.b_core, [0.0]])
+    moved = np.concatenate([reference.d_sparse, reference.d_core, np.zeros((len(reference.d_sparse), 1))], axis=1)
+    return {"own_h": own, "cross_h": cross.reshape(*clusters.shape, d), "rest_h": rest, "own_b": b[clusters], "rest_b": b[rest_at],
+            "own_d": moved[:, clusters], "rest_d": moved[:, rest_at]}
+
+
+def _priors(layout: Layout, rest_at: Index, size: int) -> dict[str, Array | Index]:
+    """Return K over the rest, and what the log prior of the field reads."""
+    in_sparse = (rest_at >= 0) & (rest_at < size)
+    at = np.full(size + 1, -1, np.int64)
+    at[rest_at[in_sparse]] = np.flatnonzero(in_sparse)
+    row, column = at[layout.band_row], at[layout.band_column]
+    below = np.concatenate([np.flatnonzero(row >= 0), np.flatnonzero((row >= 0) & (row != column))])
+    mirrored = np.arange(len(below)) >= np.count_nonzero(row >= 0)
+    names = ("rho_theta", "rho_steps", "shear_core", "shear_theta", "shear_place", "shear_value", "other_core", "other_location",
+             "other_scale", "other_density")
+    return {"fixed": np.asarray(~in_sparse, np.float64), "in_sparse": np.asarray(in_sparse, np.float64),
+            "band_row": np.where(mirrored, column[below], row[below]), "band_column": np.where(mirrored, row[below], column[below]),
+            "band_value": layout.band_value[below], "band_kind": layout.band_kind[below], "band_theta": layout.band_theta[below],
+            **{name: getattr(layout, name) for name in names}}

@@ -1,0 +1,168 @@
+"""Field: the transport of standard normal coordinates onto the field, and the field's log prior, in dense blocks on JAX.
+
+The mathematics is that of `bayesglm.latent.transport` and its neighbours; the derivatives are JAX's. With clusters c and the rest r
+(see `bayesglm.accelerated.blocks`),
+
+    L_c L_c' = P_c,   E_c = L_c^-1 P_cr,   R R' = P_rr - sum_c E_c' E_c
+    a_c = L_c^-1 c_c,   a_r = R^-1 (c_r - sum_c E_c' a_c)
+    w_r = R^-T (a_r + z_r),   w_c = L_c^-T (a_c + z_c - E_c w_r),      log |dw / dz| = - sum_c log |L_c| - log |R|
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING, NamedTuple
+
+from bayesglm.accelerated.blocks import Blocks
+from bayesglm.accelerated.hyper import log_density
+from bayesglm.latent.nodes import CONSTANT, INTERIOR, STATIONARY
+from bayesglm.latent.precision import HALF_LOG_TWO_PI
+
+if TYPE_CHECKING:
+    from jax import Array
+
+
+class Moved(NamedTuple):
+    """The field at one (theta, z).
+
+    Attributes
+    ----------
+    own : array, shape (K, k)
+        w of the clusters.
+    rest : array, shape (d,)
+        w of the rest.
+    by : array
+        The entries of Lambda, see `loadings`.
+    prior : array, shape (d, d)
+        K over the rest.
+    log_jacobian : array, shape ()
+        log |dw / dz|.
+    """
+
+    own: Array
+    rest: Array
+    by: Array
+    prior: Array
+    log_jacobian: Array
+
+
+def entries(x: Array, at: Array, otherwise: float = 0.0) -> Array:
+    """Return the entries of a vector, and another number where the index is -1."""
+    import jax.numpy as jnp
+
+    return jnp.append(x, otherwise)[at]
+
+
+def loadings(blocks: Blocks, theta: Array) -> Array:
+    """Return the entries of Lambda: a 0, then F = D C of each block, row by row, then the scales of the core.
+
+    C_ij = p_ij prod_{k < j} sqrt(1 - p_ik^2) with partial correlations p_ij, and 1 in the place of p_ii.
+    """
+    import jax.numpy as jnp
+
+    partial = 2.0 * entries(theta, blocks.block_partial, 0.5) - 1.0
+    root = jnp.sqrt(1.0 - partial**2)
+    left = jnp.concatenate([jnp.ones_like(root[:, :, :1]), jnp.cumprod(root, axis=2)[:, :, :-1]], axis=2)
+    factors = entries(theta, blocks.block_sd)[:, :, None] * (partial + jnp.eye(partial.shape[1])) * left
+    return jnp.concatenate([jnp.zeros(1), factors.ravel(), entries(theta, blocks.core_theta, 1.0)])
+
+
+def times_loadings(blocks: Blocks, by: Array, x: Array) -> Array:
+    """Return x Lambda over the rest, shape (..., d)."""
+    return sum_of(x[..., at] * by[factor] for at, factor in zip(blocks.right_at.T, blocks.right_factor.T, strict=True))
+
+
+def loaded(blocks: Blocks, by: Array, x: Array) -> Array:
+    """Return Lambda x over the rest, shape (d,)."""
+    return sum_of(x[at] * by[factor] for at, factor in zip(blocks.left_at.T, blocks.left_factor.T, strict=True))
+
+
+def forward(blocks: Blocks, t: Array, theta: Array, z: Array) -> Moved:
+    """Move standard normal coordinates, sparse part and then core, onto the field."""
+    import jax.numpy as jnp
+
+    by, prior = loadings(blocks, theta), prior_precision(blocks, theta)
+    factor = by[blocks.own_factor]
+    lower, cross, corner = _factor(blocks, by, factor, prior)
+    moved = (t - blocks.t)[blocks.constant_theta]
+    own_c = jnp.einsum("cji,cj->ci", factor, blocks.own_b + jnp.tensordot(moved, blocks.own_d, 1))
+    rest_c = times_loadings(blocks, by, blocks.rest_b + moved @ blocks.rest_d)
+    own_mean = _solve(lower, own_c)
+    rest_mean = _solve(corner, rest_c - jnp.einsum("cid,ci->d", cross, own_mean))
+    rest = _solve(corner, rest_mean + entries(z, blocks.rest_at), transpose=True)
+    own = _solve(lower, own_mean + entries(z, blocks.own_at) - cross @ rest, transpose=True)
+    diagonals = jnp.diagonal(lower, axis1=1, axis2=2), jnp.diagonal(corner)
+    return Moved(own, rest, by, prior, -sum_of(jnp.sum(jnp.log(each)) for each in diagonals))
+
+
+def _factor(blocks: Blocks, by: Array, factor: Array, prior: Array) -> tuple[Array, Array, Array]:
+    """Return L_c, shape (K, k, k), E_c, shape (K, k, d), and R, shape (d, d); not numbers where P is not positive definite."""
+    import jax.numpy as jnp
+
+    own = jnp.eye(factor.shape[1]) + jnp.einsum("cia,cij,cjb->cab", factor, blocks.own_h, factor)
+    lower = jnp.linalg.cholesky(own)
+    cross = _solve(lower, times_loadings(blocks, by, jnp.einsum("cia,cid->cad", factor, blocks.cross_h)))
+    flat = cross.reshape(-1, cross.shape[2])
+    half = times_loadings(blocks, by, blocks.rest_h)
+    return lower, cross, jnp.linalg.cholesky(prior + times_loadings(blocks, by, half.T) - flat.T @ flat)
+
+
+def _solve(lower: Array, x: Array, *, transpose: bool = False) -> Array:
+    """Return L^-1 x or L^-T x, of vectors or of matrices with as many axes as L."""
+    from jax.lax.linalg import triangular_solve
+
+    columns = x if x.ndim == lower.ndim else x[..., None]
+    found: Array = triangular_solve(lower, columns, left_side=True, lower=True, transpose_a=transpose)
+    return found if x.ndim == lower.ndim else found[..., 0]
+
+
+def prior_precision(blocks: Blocks, theta: Array) -> Array:
+    """Return K over the rest, with 1 on the diagonal of the core."""
+    import jax.numpy as jnp
+
+    rho = entries(theta, blocks.band_theta)
+    share = 1.0 / (1.0 - rho * rho)
+    kinds = [blocks.band_kind == kind for kind in (CONSTANT, STATIONARY, INTERIOR)]
+    weight = jnp.select(kinds, [jnp.ones_like(share), share, share * rho * rho], -share * rho)
+    return jnp.diag(blocks.fixed).at[blocks.band_row, blocks.band_column].add(weight * blocks.band_value)
+
+
+def in_order(blocks: Blocks, moved: Moved) -> tuple[Array, Array]:
+    """Return w and v, the sparse part and the core, in the order of the layout."""
+    import jax.numpy as jnp
+
+    field = jnp.concatenate([moved.own.ravel(), moved.rest])
+    return field[blocks.place_sparse], field[blocks.place_core]
+
+
+def log_prior(blocks: Blocks, theta: Array, moved: Moved) -> Array:
+    """Return the log density of the field given theta."""
+    import jax.numpy as jnp
+
+    sparse, core = in_order(blocks, moved)
+    along = blocks.in_sparse * moved.rest
+    rho = theta[blocks.rho_theta]
+    total = -HALF_LOG_TWO_PI * (len(sparse) + len(core)) - 0.5 * jnp.sum(moved.own**2) - 0.5 * along @ moved.prior @ along
+    total -= 0.5 * jnp.sum(blocks.rho_steps * jnp.log(1.0 - rho * rho))
+    # The core as its prior sees it, with what it took up of the walks.
+    u = core.at[blocks.shear_core].add(theta[blocks.shear_theta] * blocks.shear_value * sparse[blocks.shear_place])
+    other = u[blocks.other_core]
+    value = log_density(blocks.other_location + blocks.other_scale * other, blocks.other_density)
+    return total - 0.5 * jnp.sum(u**2) + jnp.sum(value + 0.5 * other**2 + HALF_LOG_TWO_PI)
+
+
+def predictors(blocks: Blocks, moved: Moved) -> Array:
+    """Return eta over patterns, shape (P, n)."""
+    import jax.numpy as jnp
+
+    own = jnp.einsum("cij,cj->ci", moved.by[blocks.own_factor], moved.own)
+    r = jnp.concatenate([own.ravel(), loaded(blocks, moved.by, moved.rest)])
+    common = (blocks.core_owner.T * r[blocks.place_core]) @ blocks.columns
+    return blocks.offset + common + ((blocks.values * entries(r, blocks.read)) @ blocks.value_owner).T
+
+
+def sum_of(terms: Iterable[Array]) -> Array:
+    """Return the sum of some arrays."""
+    return reduce(add, terms)
