@@ -1,17 +1,21 @@
 """Goals: how many effective draws each variable should have, and whether the draws of all chains meet them.
 
-The sampling loop asks after every block. Bulk and tail effective size and R-hat are the rank-normalised ones of Vehtari, Gelman,
-Simpson, Carpenter and Bürkner (2021), Bayesian Analysis 16, 667, for many elements at once, as ArviZ defines them one by one.
+The sampling loop asks after every block. Whatever the goal, the 5% and the 95% quantile of every element are to be known within
+0.1 robust sds (`bayesglm.engines.quantiles`). Bulk and tail effective size and R-hat are the rank-normalised ones of Vehtari,
+Gelman, Simpson, Carpenter and Bürkner (2021), Bayesian Analysis 16, 667, for many elements at once, as ArviZ defines them one by
+one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bayesglm.engines.quantiles import ENOUGH, LEVELS, ROBUST, tails
 
 Array = NDArray[np.float64]
 STRICT_FROM = 1_000
@@ -28,15 +32,18 @@ class Effective:
         Effective sample sizes: rank-normalised, and the smaller of those at the 5% and 95% quantiles.
     r_hat : array, shape (element,)
         The larger of rank-normalised split R-hat and its folded form.
+    error : array, shape (element,)
+        Of the 5% or the 95% quantile, whichever is larger, in robust sds.
     """
 
     bulk: Array
     tail: Array
     r_hat: Array
+    error: Array
 
     def meets(self, goal: float) -> NDArray[np.bool_]:
-        """Say for each element whether bulk and tail reach a goal and the chains agree."""
-        return (self.bulk >= goal) & (self.tail >= goal) & (self.r_hat <= highest_r_hat(goal))
+        """Say for each element whether bulk and tail reach a goal, the quantiles are known and the chains agree."""
+        return (self.bulk >= goal) & (self.tail >= goal) & (self.error <= ENOUGH) & (self.r_hat <= highest_r_hat(goal))
 
 
 def highest_r_hat(goal: float) -> float:
@@ -91,8 +98,36 @@ def met(draws: Mapping[str, NDArray[np.floating]], goals: Mapping[str, float], s
     return True
 
 
-def worst(draws: Mapping[str, NDArray[np.floating]], goals: Mapping[str, float]) -> dict[str, tuple[float, float, float]]:
-    """Return the smallest bulk and tail size and the largest R-hat of each goal variable.
+class Least(NamedTuple):
+    """What the worst elements of a variable have.
+
+    Attributes
+    ----------
+    bulk, tail : float
+        Smallest effective sizes.
+    r_hat : float
+        Largest R-hat.
+    error : float
+        Largest error of a 5% or 95% quantile, in robust sds.
+    """
+
+    bulk: float
+    tail: float
+    r_hat: float
+    error: float
+
+    def short_of(self, goal: float) -> str:
+        """Say in words what is missing, empty if nothing is."""
+        found = []
+        if min(self.bulk, self.tail) < goal or self.r_hat > highest_r_hat(goal):
+            found.append(f"{min(self.bulk, self.tail):.0f} of {goal:.0f} effective draws (R-hat {self.r_hat:.3f})")
+        if self.error > ENOUGH:
+            found.append(f"a quantile known within {self.error:.2f} sd and not {ENOUGH}")
+        return " and ".join(found)
+
+
+def worst(draws: Mapping[str, NDArray[np.floating]], goals: Mapping[str, float]) -> dict[str, Least]:
+    """Return what the worst elements of each goal variable have.
 
     Parameters
     ----------
@@ -104,8 +139,8 @@ def worst(draws: Mapping[str, NDArray[np.floating]], goals: Mapping[str, float])
     found = {}
     for name in goals:
         parts = [_elements(draws[name], elements) for elements in _chunks(draws[name])]
-        found[name] = (float(min(each.bulk.min() for each in parts)), float(min(each.tail.min() for each in parts)),
-                       float(max(each.r_hat.max() for each in parts)))
+        found[name] = Least(float(min(each.bulk.min() for each in parts)), float(min(each.tail.min() for each in parts)),
+                            float(max(each.r_hat.max() for each in parts)), float(max(each.error.max() for each in parts)))
     return found
 
 
@@ -118,10 +153,10 @@ def _chunks(values: NDArray[np.floating]) -> Iterator[NDArray[np.intp]]:
 def _elements(values: NDArray[np.floating], elements: NDArray[np.intp]) -> Effective:
     n_draw, n_chain = values.shape[:2]
     chosen = values.reshape(n_draw, n_chain, -1)[:, :, elements]
-    return effective(np.ascontiguousarray(chosen.transpose(2, 1, 0), dtype=np.float64))
+    return effective(np.ascontiguousarray(chosen.transpose(2, 1, 0), dtype=np.float64), among=values[0, 0].size)
 
 
-def effective(draws: Array) -> Effective:
+def effective(draws: Array, among: int | None = None) -> Effective:
     """Return what the draws of many elements are worth.
 
     Parameters
@@ -129,6 +164,8 @@ def effective(draws: Array) -> Effective:
     draws : array, shape (element, chain, draw)
         At least 4 draws a chain. An element that never changes counts all its draws and has R-hat 1; one with a value that is
         not finite has none and R-hat infinity.
+    among : int, optional
+        How many elements there are altogether; by default these.
 
     Examples
     --------
@@ -140,15 +177,16 @@ def effective(draws: Array) -> Effective:
     draws = np.where(whole[:, None, None], draws, 0.0)
     pieces = _split(draws)
     normal, median = _normal_scores(pieces)
-    folded, _ = _normal_scores(np.abs(pieces - median[:, None, None]))
-    low, high = np.quantile(draws, [0.05, 0.95], axis=(1, 2))[..., None, None]
-    tail = np.minimum(effective_size(_split(draws <= low)), effective_size(_split(draws <= high)))
+    folded, deviation = _normal_scores(np.abs(pieces - median[:, None, None]))
+    quantiles = np.quantile(draws, LEVELS, axis=(1, 2))
+    tail = np.array([effective_size(_split(draws <= quantiles[at, :, None, None])) for at in (1, 4)])
+    error = tails(list(quantiles), ROBUST * deviation, tail).errors(among=among)
     total = float(draws[0].size)
     still = np.ptp(draws, axis=(1, 2)) < np.finfo(float).resolution
     with np.errstate(divide="ignore", invalid="ignore"):
         r_hat = np.maximum(potential_scale_reduction(normal), potential_scale_reduction(folded))
     return Effective(*(np.select([~whole, still], [wrong, constant], values) for values, constant, wrong in (
-        (effective_size(normal), total, 0.0), (tail, total, 0.0), (r_hat, 1.0, np.inf))))
+        (effective_size(normal), total, 0.0), (tail.min(axis=0), total, 0.0), (r_hat, 1.0, np.inf), (error, 0.0, np.inf))))
 
 
 def _split(draws: NDArray[Any]) -> NDArray[Any]:

@@ -65,5 +65,5 @@ def worth(runner: Collected, trial: int) -> float:
     draws = runner.draws.between(0, length)
     spent = float(runner.stats.between(0, length)["n_steps"].sum())
     names = runner.target.goals or draws
-    smallest = min(min(bulk, tail) for bulk, tail, _ in worst(draws, dict.fromkeys(names, 0.0)).values())
+    smallest = min(min(least.bulk, least.tail) for least in worst(draws, dict.fromkeys(names, 0.0)).values())
     return 1_000 * min(smallest, float(np.prod(runner.stats.arrays["n_steps"][:length].shape))) / spent

@@ -16,7 +16,7 @@ import numpy as np
 
 from bayesglm.engines.chains import Chains
 from bayesglm.engines.collected import Collected, Sampled, Store
-from bayesglm.engines.goals import highest_r_hat, met, worst
+from bayesglm.engines.goals import met, worst
 from bayesglm.engines.race import race
 from bayesglm.engines.target import Adaptation, Target
 from bayesglm.errors import EngineError
@@ -146,7 +146,6 @@ def _stopped(collected: Collected, most: int, reason: str, *, by_goals: bool) ->
         return (f"stopped early, because {reason}: {len(collected.last)} chains with {length} of {most} draws are kept",)
     if not by_goals or length < most:
         return ()
-    short = [f"{name} has {min(bulk, tail):.0f} of {goals[name]:.0f} effective draws (R-hat {r_hat:.3f})"
-             for name, (bulk, tail, r_hat) in worst(collected.draws.between(0, length), goals).items()
-             if min(bulk, tail) < goals[name] or r_hat > highest_r_hat(goals[name])]
+    found = {name: least.short_of(goals[name]) for name, least in worst(collected.draws.between(0, length), goals).items()}
+    short = [f"{name} has {missing}" for name, missing in found.items() if missing]
     return (f"stopped at {most} draws a chain before the goals were met: {'; '.join(short)}",) if short else ()

@@ -287,6 +287,6 @@ def test_suspects_change_no_answer() -> None:
     assert suspects.found["many"].tolist() == [17]
     draws["many"][:, :, 17] = draws["many"][:, :, 16]
     assert met(draws, {"few": 500.0, "many": 400.0}, suspects) == met(draws, {"few": 500.0, "many": 400.0}, Suspects()) is True
-    bulk, tail, r_hat = worst(draws, {"many": 400.0})["many"]
+    bulk, tail, r_hat, error = worst(draws, {"many": 400.0})["many"]
     each = effective(np.ascontiguousarray(draws["many"].transpose(2, 1, 0)))
-    assert (bulk, tail, r_hat) == (each.bulk.min(), each.tail.min(), each.r_hat.max())
+    assert (bulk, tail, r_hat, error) == (each.bulk.min(), each.tail.min(), each.r_hat.max(), each.error.max())
