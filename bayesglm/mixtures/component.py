@@ -25,7 +25,8 @@ To add a component:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,7 +71,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawn:
-    """Posterior draws of one quantity.
+    """One quantity of the components: its posterior draws, or a PyMC variable.
 
     Attributes
     ----------
@@ -79,12 +80,12 @@ class Drawn:
     labels : mapping
         Dimension to its labels, in the order of the axes after draw and component.
     values : array, shape (draw, component, ...)
-        The draws.
+        The draws; a PyMC variable has no draw in front.
     """
 
     name: str
     labels: Mapping[str, tuple[str, ...]]
-    values: Array
+    values: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +117,13 @@ class Symbolic:
     ----------
     write : callable
         ``write(prior, data, layout, count, name)`` writes the parameters of ``count`` components inside a model context, names
-        begin with ``name``, and what is reported of them under the names of ``draw``; it returns log densities without the
-        base, shape (row, component).
+        begin with ``name``; it returns log densities without the base, shape (row, component), and the quantities that
+        ``draw`` draws.
     start : callable
         ``start(prior, params)`` gives the value of each variable, by its name without ``name``, that posterior parameters expect.
     """
 
-    write: Callable[[Params, Array, Layout, int, str], Any]
+    write: Callable[[Params, Array, Layout, int, str], tuple[Any, tuple[Drawn, ...]]]
     start: Callable[[Params, Params], Mapping[str, Array]]
 
 
@@ -185,7 +186,7 @@ class Component:
     latent : Latent, optional
         Takes the place of ``features`` where every row has variables that nobody observed.
     symbolic : Symbolic, optional
-        The component as PyMC variables; None where parameters stand on a grid.
+        The component as PyMC variables; None where there is no ``pm.Model`` of it.
     missing : Component, optional
         The component for columns with missing values; None where this one is.
     """
@@ -215,6 +216,42 @@ class Component:
     latent: Latent | None = None
     symbolic: Symbolic | None = None
     missing: Component | None = None
+
+
+def together(names: Sequence[str], drawn: Sequence[tuple[Drawn, ...]]) -> tuple[Drawn, ...]:
+    """Return the quantities of several parts side by side.
+
+    Where parts would have one name for two quantities, or one dimension for different columns, each carries the name of its
+    component in front.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the parts' components.
+    drawn : sequence of tuple of Drawn
+        What each part draws.
+
+    Examples
+    --------
+    >>> a, b = (Drawn("mean", {"feature": (column,)}, 0.0) for column in "xy")
+    >>> [each.name for each in together(["gaussian", "student_t"], [(a,), (Drawn("rate", {}, 0.0),)])]
+    ['mean', 'rate']
+    >>> [(each.name, *each.labels) for each in together(["gaussian", "diagonal_gaussian"], [(a,), (b,)])]
+    [('gaussian_mean', 'gaussian_feature'), ('diagonal_gaussian_mean', 'diagonal_gaussian_feature')]
+    """
+    quantities = Counter(each.name for part in drawn for each in part)
+    columns: dict[str, set[tuple[str, ...]]] = {}
+    for part in drawn:
+        for each in part:
+            for dim, labels in each.labels.items():
+                columns.setdefault(dim, set()).add(labels)
+    found: list[Drawn] = []
+    for name, part in zip(names, drawn, strict=True):
+        apart = any(quantities[each.name] > 1 or any(len(columns[dim]) > 1 for dim in each.labels) for each in part)
+        front = f"{name}_" if apart else ""
+        found += [Drawn(f"{front}{each.name}", {f"{front}{dim}": labels for dim, labels in each.labels.items()}, each.values)
+                  for each in part]
+    return tuple(found)
 
 
 def filled(data: Array) -> Array:

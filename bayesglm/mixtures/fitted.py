@@ -19,7 +19,7 @@ from bayesglm.data.table import Table
 from bayesglm.errors import OptionError
 from bayesglm.mixtures.ascent import Posterior, Problem
 from bayesglm.mixtures.columns import Part, rows_of
-from bayesglm.mixtures.component import Array
+from bayesglm.mixtures.component import Array, together
 from bayesglm.mixtures.expectation import assign
 from bayesglm.mixtures.identity import Identity
 from bayesglm.mixtures.profile import contrasts, distinguished_by
@@ -180,7 +180,8 @@ class FittedMixture:
         -------
         DataTree
             Group ``posterior``, dims chain, draw, component and, for Gaussian columns, feature; parameters of a column on
-            the log scale are on the log scale.
+            the log scale are on the log scale. Where two kinds of components would have the same names for theirs, names and
+            dims carry the component in front: ``diagonal_gaussian_mean`` over ``diagonal_gaussian_feature``.
         """
         rng, size = np.random.default_rng(check_seed(seed)), _checked_size(size)
         if self.sampled is not None:
@@ -190,10 +191,11 @@ class FittedMixture:
         dims = ("chain", "draw", "component")
         coords: dict[str, Any] = {"chain": [0], "draw": np.arange(size), "component": list(self.ids)}
         held: dict[str, Any] = {"weight": (dims, self.prior.draw(self.posterior.weights, size, rng)[None])}
-        for part, params in zip(self.parts, self.posterior.params, strict=True):
-            for each in part.component.draw(params, part.layout, size, rng):
-                held[each.name] = ((*dims, *each.labels), each.values[None])
-                coords |= {dim: list(labels) for dim, labels in each.labels.items()}
+        drawn = [part.component.draw(params, part.layout, size, rng)
+                 for part, params in zip(self.parts, self.posterior.params, strict=True)]
+        for each in together([part.component.name for part in self.parts], drawn):
+            held[each.name] = ((*dims, *each.labels), each.values[None])
+            coords |= {dim: list(labels) for dim, labels in each.labels.items()}
         return xr.DataTree.from_dict({"posterior": xr.Dataset(held, coords)})
 
     def __repr__(self) -> str:

@@ -1,10 +1,19 @@
-"""Grid: a parameter that takes a few values, with a posterior probability for each."""
+"""Grid: a parameter that takes a few values, with a posterior probability for each.
+
+With labels summed out, sums over the values of several components do not factor: K components with G values have G^K terms. As a
+PyMC variable the parameter is therefore continuous. Its place t on the grid is uniform from half a step before the first value to
+half a step behind the last, and log values are linear between neighbours and beyond the ends. A value of the grid stands for the
+places within half a step of it: their probability 1/G is its prior probability, and the prior density of t there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
 from numpy.typing import NDArray
 
 from bayesglm.mixtures.component import Array
@@ -33,6 +42,19 @@ def quantile(share: Array, probability: float) -> NDArray[np.intp]:
     """
     passed = np.cumsum(share, axis=-1)
     return np.asarray((passed < probability - 1e-12).sum(axis=-1).clip(max=share.shape[-1] - 1))
+
+
+def write_place(grid: Array, name: str, shape: tuple[int, ...]) -> Any:
+    """Write places on a grid inside a model context, ``place`` with a name in front; return the values there."""
+    place = pm.Uniform(f"{name}place", np.full(shape, -0.5), np.full(shape, len(grid) - 0.5), shape=shape)
+    steps = np.diff(np.log(grid))
+    turned = pt.maximum(place[..., None] - np.arange(1.0, len(steps)), np.float64(0)) @ np.diff(steps)
+    return pt.exp(np.log(grid[0]) + steps[0] * place + turned)
+
+
+def start_place(share: Array) -> Array:
+    """Return the expected place for probabilities of shape (..., grid)."""
+    return np.asarray((share * np.arange(share.shape[-1])).sum(axis=-1))
 
 
 def describe_grid(name: str, grid: Array, share: Array) -> Mapping[str, Array]:

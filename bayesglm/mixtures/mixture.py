@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pymc as pm
 
+from bayesglm.data.batches import batches_of, piece_rows, survey
 from bayesglm.data.schema import Schema
 from bayesglm.data.table import Finding, Table
 from bayesglm.errors import DuplicateColumnError, OptionError, unknown
 from bayesglm.mixtures.ascent import Problem
-from bayesglm.mixtures.batches import batches_of, piece_rows, survey
 from bayesglm.mixtures.columns import MISSING, Part, check_transform, columns_of, components_of, exposure_of, parts_of, read_rows
 from bayesglm.mixtures.expectation import Rows
 from bayesglm.mixtures.findings import findings_of
@@ -165,7 +165,7 @@ class Mixture:
         Raises
         ------
         BayesGLMError
-            A component with parameters on a grid, which have no gradient.
+            A component that has no ``pm.Model``.
         """
         count = self.max_components if components is None else components
         _check_limit(count)

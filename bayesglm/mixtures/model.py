@@ -3,13 +3,13 @@
     p(x, theta, w) = p(w) prod_k p(theta_k) prod_n sum_k w_k p(x_n | theta_k)
 
 The number of components is fixed. Weights and priors are those of coordinate ascent: components beyond that number have a share
-of the weight and no rows. The data are the numbers that components see.
+of the weight and no rows. The data are the numbers that components see. A parameter on a grid is continuous here, and at values
+of the grid the joint density is that of coordinate ascent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pymc as pm
@@ -18,7 +18,7 @@ import pytensor.tensor as pt
 from bayesglm.errors import EngineError
 from bayesglm.mixtures.ascent import Posterior, Problem
 from bayesglm.mixtures.columns import Part
-from bayesglm.mixtures.component import Array
+from bayesglm.mixtures.component import Array, Symbolic, together
 
 
 def build(problem: Problem, parts: Sequence[Part], numbers: Sequence[Array], count: int, *, shares: bool = False) -> pm.Model:
@@ -40,25 +40,30 @@ def build(problem: Problem, parts: Sequence[Part], numbers: Sequence[Array], cou
     Raises
     ------
     EngineError
-        A component with parameters on a grid.
+        A component without a ``pm.Model``.
     """
     with pm.Model(coords={"component": np.arange(1, count + 1), "obs": np.arange(len(numbers[0]))}) as model:
         weight = problem.weights.write(problem.concentration, problem.limit, count)
         pm.Deterministic("weight", weight / weight.sum(), dims="component")
-        logs, base = pt.log(weight), np.zeros(len(numbers[0]))
+        logs, base, reported = pt.log(weight), np.zeros(len(numbers[0])), []
         for place, (part, block, each) in enumerate(zip(parts, problem.blocks, numbers, strict=True)):
-            logs = logs + _symbolic(part).write(block.prior, each, part.layout, count, f"part{place}_")
+            of_part, quantities = _symbolic(part).write(block.prior, each, part.layout, count, f"part{place}_")
+            logs = logs + of_part
             base += part.component.base(each)
+            reported.append(quantities)
+        for quantity in together([part.component.name for part in parts], reported):
+            model.add_coords(quantity.labels)
+            pm.Deterministic(quantity.name, quantity.values, dims=("component", *quantity.labels))
         if shares:
             pm.Deterministic("log_share", logs, dims=("obs", "component"))
         pm.Potential("rows", pt.logsumexp(logs, axis=1) + pm.Data("base", base))
     return model
 
 
-def _symbolic(part: Part) -> Any:
+def _symbolic(part: Part) -> Symbolic:
     if part.component.symbolic is None:
         raise EngineError(f"component {part.component.name!r}", column=part.layout.names[0], value=part.component.name,
-                          rule="it has parameters on a grid, which neither NUTS nor ADVI moves along",
+                          rule="it is not written with PyMC variables (symbolic=), which NUTS and ADVI move",
                           fix="Fit by coordinate ascent: leave engine= out.")
     return part.component.symbolic
 

@@ -7,53 +7,111 @@ is white.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from bayesglm.mixtures.component import Array, Layout, Params
+from bayesglm.mixtures.component import Array, Drawn, Layout, Params
 from bayesglm.mixtures.gaps import patterns
 
 LOG_TWO_PI = np.log(2 * np.pi)
 
 
-def write_gaussians(prior: Params, data: Array, layout: Layout, count: int, name: str, *, tied: bool) -> Any:
-    """Write means and covariances inside a model context; return log densities, shape (row, component).
+@dataclass(frozen=True, slots=True, eq=False)
+class Written:
+    """Centers and scatter matrices of components as PyMC variables.
+
+    Attributes
+    ----------
+    mean : variable, shape (component, column)
+        Centers.
+    covariance : variable, shape (component or 1, column, column)
+        Scatter matrices, inverse to the precisions.
+    lower : variable, shape (component or 1, column, column)
+        B.
+    inverse : array, shape (column, column)
+        L^-1 of the prior.
+    log_det : variable, shape (component or 1,)
+        log |B L^-1|, half that of the precision.
+    """
+
+    mean: Any
+    covariance: Any
+    lower: Any
+    inverse: Array
+    log_det: Any
+
+    def quantities(self, layout: Layout, center: str, spread: str) -> tuple[Drawn, Drawn]:
+        """Return centers and scatter matrices in the units of the columns, under these names."""
+        names, size = layout.names, len(layout.names)
+        wide = pt.broadcast_to(self.covariance * np.outer(layout.scale, layout.scale), (self.mean.shape[0], size, size))
+        return (Drawn(center, {"feature": names}, layout.center + layout.scale * self.mean),
+                Drawn(spread, {"feature": names, "feature_other": names}, wide))
+
+    def log_densities(self, data: Array, name: str, radial: Callable[[Any, int], Any]) -> Any:
+        """Return log densities, shape (row, component), over the columns that a row has.
+
+        Parameters
+        ----------
+        data : array, shape (row, column)
+            Rows, NaN where a value is missing.
+        name : str
+            In front of the names of data.
+        radial : callable
+            ``radial(square, size)`` gives the log density for a unit scatter matrix in ``size`` columns at squared distances
+            of shape (row, component).
+        """
+        found = pt.zeros((len(data), self.mean.shape[0]))
+        for place, (rows, held) in enumerate(patterns(data)):
+            values = pm.Data(f"{name}data_{place}", data[np.ix_(rows, held)])
+            if held.all():
+                turned = ((values[:, None, :] - self.mean) @ self.inverse.T)[:, :, None, :]
+                square, level = ((self.lower * turned).sum(axis=-1) ** 2).sum(axis=-1), self.log_det
+            else:
+                root = pt.linalg.cholesky(self.covariance[:, held][:, :, held])
+                apart = (values[:, None, :] - self.mean[:, held])[..., None]
+                square = ((pt.linalg.inv(root) @ apart)[..., 0] ** 2).sum(axis=-1)
+                level = -pt.log(pt.diagonal(root, axis1=-2, axis2=-1)).sum(axis=-1)
+            found = found[rows].set(level + radial(square, int(held.sum())))
+        return found
+
+
+def write_normal_wishart(prior: Params, count: int, size: int, name: str, *, tied: bool = False) -> Written:
+    """Write centers and scatter matrices with a normal-Wishart prior inside a model context.
 
     Parameters
     ----------
     prior : mapping
         Normal-Wishart prior of one component.
-    data : array, shape (row, column)
-        Rows, NaN where a value is missing.
-    layout : Layout
-        For means and covariances in the units of the columns.
-    count : int
-        Number of components.
+    count, size : int
+        Numbers of components and columns.
     name : str
         In front of the names of variables.
     tied : bool
-        Whether all share one covariance.
+        Whether all share one scatter matrix.
     """
-    size, copies = data.shape[1], 1 if tied else count
-    lower, log_det = _lower(prior, copies, size, name)
-    inverse = np.linalg.inv(np.linalg.cholesky(prior["psi"][0]))
+    lower, log_det = _lower(prior, 1 if tied else count, size, name)
+    base = np.linalg.cholesky(prior["psi"][0])
+    inverse = np.linalg.inv(base)
     mean = pm.Flat(f"{name}mean", shape=(count, size))
     k0 = float(prior["kappa"][0])
     away = _whitened(mean - prior["mean"], inverse, lower)
     of_mean = 0.5 * size * (np.log(k0) - LOG_TWO_PI) + log_det - 0.5 * k0 * (away**2).sum(axis=-1)
     pm.Potential(f"{name}mean_prior", of_mean.sum())
-    base = np.linalg.cholesky(prior["psi"][0])
     covariance = base @ pt.linalg.inv(pt.swapaxes(lower, -1, -2) @ lower) @ base.T
-    model = pm.modelcontext(None)
-    model.add_coords({"feature": layout.names, "feature_other": layout.names})
-    pm.Deterministic("mean", layout.center + layout.scale * mean, dims=("component", "feature"))
-    spread = pt.broadcast_to(covariance * np.outer(layout.scale, layout.scale), (count, size, size))
-    pm.Deterministic("covariance", spread, dims=("component", "feature", "feature_other"))
-    return _log_densities(data, mean, covariance, lower, inverse, log_det, name)
+    return Written(mean, covariance, lower, inverse, log_det)
+
+
+def write_gaussians(prior: Params, data: Array, layout: Layout, count: int, name: str, *,
+                    tied: bool) -> tuple[Any, tuple[Drawn, ...]]:
+    """Write means and covariances inside a model context; return log densities, shape (row, component), and both."""
+    written = write_normal_wishart(prior, count, len(layout.names), name, tied=tied)
+    logs = written.log_densities(data, name, lambda square, size: -0.5 * size * LOG_TWO_PI - 0.5 * square)
+    return logs, written.quantities(layout, "mean", "covariance")
 
 
 def _lower(prior: Params, copies: int, size: int, name: str) -> tuple[Any, Any]:
@@ -73,31 +131,18 @@ def _whitened(away: Any, inverse: Array, lower: Any) -> Any:
     return (lower * (away @ inverse.T)[:, None, :]).sum(axis=-1)
 
 
-def _log_densities(data: Array, mean: Any, covariance: Any, lower: Any, inverse: Array, log_det: Any, name: str) -> Any:
-    found = pt.zeros((len(data), mean.shape[0]))
-    for place, (rows, held) in enumerate(patterns(data)):
-        values = pm.Data(f"{name}data_{place}", data[np.ix_(rows, held)])
-        if held.all():
-            turned = ((values[:, None, :] - mean) @ inverse.T)[:, :, None, :]
-            square = ((lower * turned).sum(axis=-1) ** 2).sum(axis=-1)
-            level = log_det
-        else:
-            root = pt.linalg.cholesky(covariance[:, held][:, :, held])
-            apart = (values[:, None, :] - mean[:, held])[..., None]
-            square = ((pt.linalg.inv(root) @ apart)[..., 0] ** 2).sum(axis=-1)
-            level = -pt.log(pt.diagonal(root, axis1=-2, axis2=-1)).sum(axis=-1)
-        found = found[rows].set(level - 0.5 * held.sum() * LOG_TWO_PI - 0.5 * square)
-    return found
-
-
-def start_gaussians(prior: Params, params: Params, *, tied: bool) -> Mapping[str, Array]:
-    """Return values of the variables at the expected precisions."""
-    copies = 1 if tied else len(params["mean"])
-    size = params["mean"].shape[1]
-    precision = params["nu"][:copies, None, None] * np.linalg.inv(params["psi"][:copies])
-    base = np.linalg.cholesky(prior["psi"][0])
+def start_normal_wishart(prior: Params, mean: Array, precision: Array) -> Mapping[str, Array]:
+    """Return values of the variables at means (component, column) and precisions (component or 1, column, column)."""
+    size, base = mean.shape[1], np.linalg.cholesky(prior["psi"][0])
     inner = base.T @ precision @ base  # B'B with B lower: the Cholesky factor of its reversal, reversed
     lower = np.linalg.cholesky(inner[:, ::-1, ::-1]).swapaxes(-1, -2)[:, ::-1, ::-1]
     i, j = np.tril_indices(size, -1)
-    found = {"mean": params["mean"], "squares": np.diagonal(lower, axis1=1, axis2=2) ** 2}
+    found = {"mean": mean, "squares": np.diagonal(lower, axis1=1, axis2=2) ** 2}
     return {**found, "below": lower[:, i, j]} if size > 1 else found
+
+
+def start_gaussians(prior: Params, params: Params, *, tied: bool) -> Mapping[str, Array]:
+    """Return values of the variables of Gaussians at the expected precisions."""
+    copies = 1 if tied else len(params["mean"])
+    precision = params["nu"][:copies, None, None] * np.linalg.inv(params["psi"][:copies])
+    return start_normal_wishart(prior, params["mean"], precision)

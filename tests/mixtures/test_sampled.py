@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pymc as pm
 import pytest
 import xarray as xr
 from scipy import stats
@@ -12,7 +13,11 @@ from scipy.special import gammaln, logsumexp
 
 from bayesglm.errors import BayesGLMError
 from bayesglm.mixtures import Mixture, MixtureFit
-from bayesglm.mixtures.model import values_at
+from bayesglm.mixtures.columns import Part
+from bayesglm.mixtures.components.negative_binomial import CONCENTRATIONS
+from bayesglm.mixtures.components.student_t import DEGREES
+from bayesglm.mixtures.grid import start_place, write_place
+from bayesglm.mixtures.model import build, values_at
 from bayesglm.mixtures.sampled import Sampled, orders, relabel
 from tests.mixtures.worlds import mixed, separated
 
@@ -116,6 +121,93 @@ def test_the_joint_density_of_mixed_columns_is_scipys():
     assert log_joint(mixture.pymc(), values) == pytest.approx(expected, rel=1e-8)
 
 
+@pytest.mark.parametrize("missing", ["refuse", "marginalise"])
+def test_the_joint_density_of_student_ts_at_values_of_the_grid_is_scipys(missing):
+    table, _ = separated(2, 2, 30, 1)
+    if missing == "marginalise":
+        table = {name: np.where(np.arange(30) % (3 + place) == 0, np.nan, values) for place, (name, values) in
+                 enumerate(table.items())}
+    mixture = Mixture(["x0", "x1"], table, component="student_t", max_components=4, missing=missing)
+    count, at, rng = 2, np.array([0.0, 7.0]), np.random.default_rng(3)
+    values = {"stick": rng.uniform(0.2, 0.8, count), "part0_mean": rng.normal(size=(count, 2)), "part0_place": at,
+              "part0_squares": rng.uniform(1, 5, (count, 2)), "part0_below": rng.normal(size=(count, 1))}
+    prior = {name: held[:, 0] for name, held in mixture.priors.blocks[0].prior.items()}
+    weight, total = weights_and_prior("dirichlet_process", values, 1.0, 4, count)
+    mean, precisions, of_parameters = normal_wishart(prior, values, tied=False)
+    logs = np.zeros((30, count))
+    for k in range(count):
+        scatter, free = np.linalg.inv(precisions[k]), DEGREES[int(at[k])]
+        for n, row in enumerate(mixture.parts[0].numbers(mixture.table)):
+            held = ~np.isnan(row)
+            if held.any():
+                logs[n, k] = stats.multivariate_t.logpdf(row[held], mean[k, held], scatter[np.ix_(held, held)], free)
+    expected = total + of_parameters - count * np.log(len(DEGREES)) + logsumexp(np.log(weight) + logs, axis=1).sum()
+    assert log_joint(mixture.pymc(count), values) == pytest.approx(expected, rel=1e-8)
+
+
+def overdispersed(rows, seed):
+    """Return two kinds of counts, one of them overdispersed, with an exposure, and a kind for each row."""
+    rng = np.random.default_rng(seed)
+    busy, hours = rng.random(rows) < 0.4, rng.uniform(0.5, 2, rows)
+    errors = rng.poisson(hours * np.where(busy, 40 * rng.gamma(3.0 * hours, 1 / (3.0 * hours)), 4.0))
+    return {"errors": errors, "hours": hours}, busy
+
+
+def test_the_joint_density_of_negative_binomials_at_values_of_the_grid_is_scipys():
+    data, _ = overdispersed(30, 1)
+    data["errors"] = np.where(np.arange(30) % 5 == 0, np.nan, data["errors"])
+    mixture = Mixture(["errors"], data, component="negative_binomial", exposure="hours", missing="marginalise", max_components=4)
+    rng, at = np.random.default_rng(2), np.array([3.0, 12.0])
+    rate = rng.uniform(3, 40, (2, 1))
+    values = {"stick": rng.uniform(0.2, 0.8, 2), "part0_place": at[:, None], "part0_rate": rate}
+    weight, total = weights_and_prior("dirichlet_process", values, 1.0, 4, 2)
+    counts, exposure = mixture.parts[0].numbers(mixture.table).T
+    c, held = CONCENTRATIONS[at.astype(int)], ~np.isnan(counts)
+    p = c / (c + rate[:, 0])
+    usual = counts[held].sum() / exposure[held].sum()
+    total += (stats.beta.logpdf(p, 1 + c / usual, 1) + np.log(c) - 2 * np.log(c + rate[:, 0]) - np.log(len(CONCENTRATIONS))).sum()
+    logs = np.zeros((30, 2))
+    logs[held] = stats.nbinom.logpmf(counts[held, None], exposure[held, None] * c, p)
+    expected = total + logsumexp(np.log(weight) + logs, axis=1).sum()
+    assert log_joint(mixture.pymc(2), values) == pytest.approx(expected, rel=1e-8)
+
+
+def test_a_place_on_a_grid_integrates_to_the_sum_over_the_grid():
+    """Of a smooth function of the logarithm; the sum is the rectangle rule of the integral."""
+    grid = np.geomspace(0.1, 100, 13)
+    with pm.Model() as model:
+        found = write_place(grid, "x_", (4000,))
+    at = -0.5 + len(grid) * (np.arange(4000) + 0.5) / 4000
+    values = found.eval({model["x_place"]: at}, mode="FAST_COMPILE")
+
+    def density(x):
+        return np.exp(-0.5 * (np.log(x) - 0.7) ** 2)
+
+    assert density(values).mean() == pytest.approx(density(grid).mean(), rel=1e-3)
+    assert np.allclose(values[np.abs(at - 4).argmin()], grid[4], rtol=1e-2)
+    assert start_place(np.array([[0.0, 0.5, 0.5]])).tolist() == [1.5]
+
+
+def test_parts_that_would_share_names_carry_their_component():
+    """Means of two kinds of Gaussians, and rates of two kinds of counts: none in the other's place."""
+    rng = np.random.default_rng(1)
+    first = rng.random(200) < 0.5
+    data = {"a": rng.normal(np.where(first, 0, 9), 1), "b": rng.normal(np.where(first, 50, 30), 1),
+            "c": rng.poisson(np.where(first, 2, 9)), "e": rng.poisson(np.where(first, 70, 90))}
+    given = {"a": "gaussian", "b": "diagonal_gaussian", "c": "poisson", "e": "negative_binomial"}
+    mixture = Mixture(list(data), data, component=given, max_components=3)
+    fit = mixture.fit(seed=1)
+    draws = fit.draws(1, 50)["posterior"].to_dataset()
+    of = {"gaussian_mean": ("a", "gaussian_feature"), "diagonal_gaussian_mean": ("b", "diagonal_gaussian_feature"),
+          "poisson_rate": ("c", "poisson_count_feature"), "negative_binomial_rate": ("e", "negative_binomial_count_feature")}
+    for name, (column, dim) in of.items():
+        assert draws[dim].values.tolist() == [column]
+        assert np.allclose(draws[name].mean(["chain", "draw"]).values[:, 0], fit.components[f"{column}_mean"], rtol=0.1, atol=0.3)
+    model = mixture.pymc(2)
+    assert {each.name for each in model.deterministics} == set(draws.data_vars)
+    assert all(model.named_vars_to_dims[name] == draws[name].dims[2:] for name in of)
+
+
 @pytest.mark.parametrize("component", ["gaussian", "tied_gaussian", "diagonal_gaussian", "spherical_gaussian"])
 def test_starts_have_the_expected_precision(component):
     """Deterministics of the model at its start against what coordinate ascent describes."""
@@ -154,9 +246,11 @@ def test_a_chain_that_switches_between_two_modes_is_relabelled():
 
 
 def test_what_cannot_be_sampled_is_said():
-    data = {"n": [1, 0, 3, 2, 5, 2], "x": [1.0, 2.0, 4.0, 3.0, 0.0, 1.0]}
-    with pytest.raises(BayesGLMError, match="parameters on a grid"):
-        Mixture(["n"], data, component="negative_binomial").pymc(2)
+    data = {"x": [1.0, 2.0, 4.0, 3.0, 0.0, 1.0]}
+    mixture = Mixture(["x"], data)
+    unwritten = [Part(replace(part.component, symbolic=None), part.layout) for part in mixture.parts]
+    with pytest.raises(BayesGLMError, match="not written with PyMC variables"):
+        build(mixture.priors, unwritten, [part.numbers(mixture.table) for part in unwritten], 2)
     with pytest.raises(BayesGLMError, match="engine of a mixture"):
         Mixture(["x"], data).fit(seed=1, engine="gibbs")
     with pytest.raises(BayesGLMError, match="there are at most 3"):
@@ -177,6 +271,34 @@ def test_separated_components_have_the_posterior_of_coordinate_ascent(engine):
         sd = two.std("s").values
         assert np.all(np.abs(one.mean("s").values - two.mean("s").values) < 0.25 * sd + 1e-9), name
         assert np.all(np.abs(np.log(one.std("s").values / sd)) < 0.25), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["nuts", "advi"])
+@pytest.mark.parametrize("component", ["student_t", "negative_binomial"])
+def test_parameters_on_a_grid_are_sampled_between_its_values(component, engine):
+    """Posterior means agree with coordinate ascent; a parameter on a grid within its steps."""
+    rng = np.random.default_rng(1)
+    if component == "student_t":
+        heavy = rng.random(200) < 0.5
+        x = np.where(heavy, rng.standard_t(2.5, 200), 25 + rng.standard_t(60, 200))
+        mixture = Mixture(["x"], {"x": x}, component=component, max_components=4)
+        names, grid = {"weight", "location"}, {"degrees_of_freedom": DEGREES}
+    else:
+        data, _ = overdispersed(200, 1)
+        mixture = Mixture(["errors"], data, component=component, exposure="hours", max_components=4)
+        names, grid = {"weight", "rate"}, {"concentration": CONCENTRATIONS}
+    fit, ascent = mixture.fit(seed=1, engine=engine), mixture.fit(seed=1)
+    assert fit.posterior.size == 2
+    draws, other = fit.draws(1)["posterior"], ascent.draws(1, 4000)["posterior"]
+    for name in names:
+        one, two = (each[name].stack(s=("chain", "draw")) for each in (draws, other))
+        sd = np.maximum(one.std("s").values, two.std("s").values)
+        assert np.all(np.abs(one.mean("s").values - two.mean("s").values) < 0.5 * sd), name
+    for name, values in grid.items():
+        place = [np.interp(np.log(each[name].mean(["chain", "draw"]).values), np.log(values), np.arange(len(values)))
+                 for each in (draws, other)]
+        assert np.all(np.abs(place[0] - place[1]) < 1), (name, place)
 
 
 @pytest.fixture(scope="module")

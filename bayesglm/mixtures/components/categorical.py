@@ -66,12 +66,11 @@ def _describe(params: Params, layout: Layout) -> Mapping[str, Array]:
     return {f"{layout.names[0]}={level}": shares[:, j] for j, level in enumerate(layout.levels)}
 
 
-def _write(prior: Params, data: Array, layout: Layout, count: int, name: str) -> Any:
+def _write(prior: Params, data: Array, layout: Layout, count: int, name: str) -> tuple[Any, tuple[Drawn, ...]]:
     levels, column = len(layout.levels), layout.names[0]
     shares = pm.Dirichlet(f"{name}probability", a=np.tile(prior["alpha"], (count, 1)), shape=(count, levels))
-    pm.modelcontext(None).add_coords({f"{column}_level": layout.levels})
-    pm.Deterministic(f"probability_{column}", shares, dims=("component", f"{column}_level"))
-    return pm.Data(f"{name}data", _one_hot(data, levels)) @ pt.log(shares).T
+    reported = Drawn(f"probability_{column}", {f"{column}_level": layout.levels}, shares)
+    return pm.Data(f"{name}data", _one_hot(data, levels)) @ pt.log(shares).T, (reported,)
 
 
 def _start(prior: Params, params: Params) -> Mapping[str, Array]:  # noqa: ARG001 - the contract's

@@ -94,21 +94,20 @@ def _describe(params: Params, layout: Layout) -> Mapping[str, Array]:
     return describe_numbers(params["mean"], params["rate"] / (params["shape"] - 1), layout)
 
 
-def _write(prior: Params, data: Array, layout: Layout, count: int, name: str) -> Any:
+def _write(prior: Params, data: Array, layout: Layout, count: int, name: str) -> tuple[Any, tuple[Drawn, ...]]:
     shape, one = (count, data.shape[1]), np.ones((count, 1))
     precision = pm.Gamma(f"{name}precision", alpha=one * prior["shape"], beta=one * prior["rate"], shape=shape)
     mean = pm.Normal(f"{name}mean", mu=one * prior["mean"], tau=prior["kappa"] * precision, shape=shape)
     return write_columns(data, layout, mean, precision, name)
 
 
-def write_columns(data: Array, layout: Layout, mean: Any, precision: Any, name: str) -> Any:
-    """Report means and sds and return log densities of independent columns, shape (row, component)."""
-    pm.modelcontext(None).add_coords({"feature": layout.names})
-    pm.Deterministic("mean", layout.center + layout.scale * mean, dims=("component", "feature"))
-    pm.Deterministic("sd", layout.scale / pt.sqrt(precision), dims=("component", "feature"))
+def write_columns(data: Array, layout: Layout, mean: Any, precision: Any, name: str) -> tuple[Any, tuple[Drawn, ...]]:
+    """Return log densities of independent columns, shape (row, component), with means and sds."""
     held = pm.Data(f"{name}held", (~np.isnan(data)).astype(np.float64))[:, None, :]
     away = pm.Data(f"{name}data", np.where(np.isnan(data), 0.0, data))[:, None, :] - mean
-    return (0.5 * held * (pt.log(precision) - np.log(2 * np.pi) - precision * away**2)).sum(axis=-1)
+    logs = (0.5 * held * (pt.log(precision) - np.log(2 * np.pi) - precision * away**2)).sum(axis=-1)
+    return logs, (Drawn("mean", {"feature": layout.names}, layout.center + layout.scale * mean),
+                  Drawn("sd", {"feature": layout.names}, layout.scale / pt.sqrt(precision)))
 
 
 def _start(prior: Params, params: Params) -> Mapping[str, Array]:  # noqa: ARG001 - the contract's

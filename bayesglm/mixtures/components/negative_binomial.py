@@ -11,12 +11,15 @@ functions at each c. With m the mean rate of the data, the prior of the mean ten
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
 from numpy.typing import NDArray
 from scipy.special import betaln, digamma, gammaln, logsumexp, softmax
 
-from bayesglm.mixtures.component import Array, Component, Drawn, Layout, Params
+from bayesglm.mixtures.component import Array, Component, Drawn, Layout, Params, Symbolic
 from bayesglm.mixtures.components.poisson import (
     check_counts,
     counts_and_exposure,
@@ -26,7 +29,7 @@ from bayesglm.mixtures.components.poisson import (
     root_rates,
     with_exposure,
 )
-from bayesglm.mixtures.grid import choose, describe_grid
+from bayesglm.mixtures.grid import choose, describe_grid, start_place, write_place
 
 CONCENTRATIONS = np.array([0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.5, 7.0, 10.0, 15.0, 25.0, 50.0, 100.0, 300.0])
 
@@ -123,16 +126,46 @@ def _draw(params: Params, layout: Layout, size: int, rng: np.random.Generator) -
     return (Drawn("rate", labels, mean / layout.exposure_unit), Drawn("concentration", labels, concentration))
 
 
+def _expected(params: Params) -> Array:
+    """Return the expected mean over exposure 1, shape (component, column)."""
+    return np.asarray((params["share"] * CONCENTRATIONS * params["failure"] / (params["success"] - 1)).sum(axis=2))
+
+
 def _describe(params: Params, layout: Layout) -> Mapping[str, Array]:
     """Return moments at the mean exposure, by the expected mean, and the concentration there."""
     shown: dict[str, Array] = {}
     share = params["share"]
-    mean = (share * CONCENTRATIONS * params["failure"] / (params["success"] - 1)).sum(axis=2)
+    mean = _expected(params)
     widen = (share / CONCENTRATIONS).sum(axis=2)
     for j, name in enumerate(layout.names):
         shown |= describe_counts(layout, j, mean[:, j], mean[:, j] + widen[:, j] * mean[:, j] ** 2)
         shown |= describe_grid(f"{name}_concentration", CONCENTRATIONS, share[:, j])
     return shown
+
+
+def _write(prior: Params, data: Array, layout: Layout, count: int, name: str) -> tuple[Any, tuple[Drawn, ...]]:
+    """Write mean rates, which hardly depend on the concentrations, in place of p = c / (c + rate); cells once each."""
+    counts, exposure = counts_and_exposure(data)
+    shape = (count, counts.shape[1])
+    c = write_place(CONCENTRATIONS, name, shape)
+    rate = pm.HalfFlat(f"{name}rate", shape=shape)
+    log_p, log_q = pt.log(c) - pt.log(c + rate), pt.log(rate) - pt.log(c + rate)
+    per_mean = (prior["success"][:, :, 0] - 1) / CONCENTRATIONS[0]
+    of_p = pt.log1p(c * per_mean) + c * per_mean * log_p  # Beta(1 + c / m, 1), and below -dp / d rate
+    pm.Potential(f"{name}rate_prior", (of_p + pt.log(c) - 2 * pt.log(c + rate)).sum())
+    logs: Any = 0.0
+    for j in range(shape[1]):
+        cells, place = np.unique(counts[:, j] + 1j * exposure[:, j], return_inverse=True)
+        x, e = cells.real[:, None], cells.imag[:, None]
+        size = c[:, j] * np.where(e > 0, e, 1.0)
+        gammas = (pt.gammaln(x + size) - pt.gammaln(size)) * (e > 0)
+        logs = logs + (gammas + e * c[:, j] * log_p[:, j] + x * log_q[:, j])[place]
+    labels = {"count_feature": layout.names}
+    return logs, (Drawn("rate", labels, rate / layout.exposure_unit), Drawn("concentration", labels, c))
+
+
+def _start(prior: Params, params: Params) -> Mapping[str, Array]:  # noqa: ARG001 - the contract's
+    return {"place": start_place(params["share"]), "rate": _expected(params)}
 
 
 MEMBER = Component(
@@ -141,4 +174,5 @@ MEMBER = Component(
     update=_update, natural=_natural, divergence=_divergence, predictive=_predictive, simulate=_simulate, draw=_draw,
     describe=_describe, parameters=lambda size, levels, components: 2 * components * size,
     source="Johnson, Kemp and Kotz (2005), Univariate Discrete Distributions, sections 5.1 and 6.2", exposed=True,
+    symbolic=Symbolic(_write, _start),
 )

@@ -139,13 +139,12 @@ def _describe(params: Params, layout: Layout) -> Mapping[str, Array]:
     return shown
 
 
-def _write(prior: Params, data: Array, layout: Layout, count: int, name: str) -> Any:
+def _write(prior: Params, data: Array, layout: Layout, count: int, name: str) -> tuple[Any, tuple[Drawn, ...]]:
     counts, exposure = counts_and_exposure(data)
     one = np.ones((count, 1))
     rate = pm.Gamma(f"{name}rate", alpha=one * prior["shape"], beta=one * prior["per"], shape=(count, counts.shape[1]))
-    pm.modelcontext(None).add_coords({"count_feature": layout.names})
-    pm.Deterministic("rate", rate / layout.exposure_unit, dims=("component", "count_feature"))
-    return pm.Data(f"{name}counts", counts) @ pt.log(rate).T - pm.Data(f"{name}exposure", exposure) @ rate.T
+    logs = pm.Data(f"{name}counts", counts) @ pt.log(rate).T - pm.Data(f"{name}exposure", exposure) @ rate.T
+    return logs, (Drawn("rate", {"count_feature": layout.names}, rate / layout.exposure_unit),)
 
 
 def _start(prior: Params, params: Params) -> Mapping[str, Array]:  # noqa: ARG001 - the contract's

@@ -100,7 +100,7 @@ def _describe(params: Params, layout: Layout) -> Mapping[str, Array]:
     return describe_numbers(params["mean"], variance, layout)
 
 
-def _write(prior: Params, data: Array, layout: Layout, count: int, name: str) -> Any:
+def _write(prior: Params, data: Array, layout: Layout, count: int, name: str) -> tuple[Any, tuple[Drawn, ...]]:
     shape, one = (count, data.shape[1]), np.ones((count, 1))
     tau = pm.Gamma(f"{name}precision", alpha=one[:, 0] * prior["shape"], beta=one[:, 0] * prior["rate"], shape=(count,))
     precision = tau[:, None] * np.ones(shape)

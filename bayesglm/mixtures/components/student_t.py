@@ -15,14 +15,16 @@ whose natural parameter is q(g). Missing values are Gaussian given u and are int
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
+import pytensor.tensor as pt
 from numpy.polynomial import Chebyshev
 from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import gammaln, logsumexp, softmax
 
-from bayesglm.mixtures.component import Array, Component, Drawn, Latent, Layout, Params, filled
+from bayesglm.mixtures.component import Array, Component, Drawn, Latent, Layout, Params, Symbolic, filled
 from bayesglm.mixtures.components.gaussian import (
     check_spread,
     divergences,
@@ -32,7 +34,8 @@ from bayesglm.mixtures.components.gaussian import (
     wishart_prior,
 )
 from bayesglm.mixtures.gaps import complete, completed_sums, distance, patterns
-from bayesglm.mixtures.grid import choose, describe_grid, quantile
+from bayesglm.mixtures.grid import choose, describe_grid, quantile, start_place, write_place
+from bayesglm.mixtures.wishart import start_normal_wishart, write_normal_wishart
 
 DEGREES = np.array([1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 15.0, 30.0, 100.0])
 _REACH = 40.0  # nats below the peak at which the integral over the scale of a row ends
@@ -232,6 +235,30 @@ def _describe(params: Params, layout: Layout) -> Mapping[str, Array]:
     return {**shown, **describe_grid("degrees_of_freedom", DEGREES, share)}
 
 
+def _given_any(prior: Params) -> Params:
+    """Return the prior of centers and precisions, which is the same at every g."""
+    return {name: prior[name][:, 0] for name in ("mean", "kappa", "nu", "psi")}
+
+
+def _write(prior: Params, data: Array, layout: Layout, count: int, name: str) -> tuple[Any, tuple[Drawn, ...]]:
+    written = write_normal_wishart(_given_any(prior), count, len(layout.names), name)
+    free = write_place(DEGREES, name, (count,))
+
+    def radial(square: Any, size: int) -> Any:
+        constant = pt.gammaln((free + size) / 2) - pt.gammaln(free / 2) - size / 2 * pt.log(free * np.pi)
+        return constant - (free + size) / 2 * pt.log1p(square / free)
+
+    logs = written.log_densities(data, name, radial)
+    return logs, (*written.quantities(layout, "location", "scatter"), Drawn("degrees_of_freedom", {}, free))
+
+
+def _start(prior: Params, params: Params) -> Mapping[str, Array]:
+    share = params["share"]
+    mean = (share[..., None] * params["mean"]).sum(axis=1)
+    precision = (share[..., None, None] * _precision(params)).sum(axis=1)
+    return {**start_normal_wishart(_given_any(prior), mean, precision), "place": start_place(share)}
+
+
 MEMBER = Component(
     name="student_t", label="Student-t with full scatter", kinds=("numeric",), joint=True, scaled=True, check=check_spread,
     prior=_prior, coordinates=lambda data, levels: filled(data), features=lambda data, levels: np.empty((len(data), 0)),
@@ -239,4 +266,5 @@ MEMBER = Component(
     simulate=_simulate, draw=_draw, describe=_describe,
     parameters=lambda size, levels, components: components * (size + size * (size + 1) // 2 + 1),
     source="Svensén and Bishop (2005), Neurocomputing 64, 235-252", latent=Latent(_width, _expect),
+    symbolic=Symbolic(_write, _start),
 )
