@@ -29,6 +29,7 @@ from bayesglm.latent.transport import Reference
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
+ZERO, HALF, ONE = 0, 1, 2  # places behind the last theta
 WIDEST = 8  # coordinates of a cluster, unless one level has more by itself
 # Coordinates of the rest, of which each evaluation takes a dense Cholesky factor; entries of P_cr and P_rr, 8 bytes each, of
 # which the gradient holds several copies.
@@ -58,7 +59,8 @@ class Arrow(NamedTuple):
 class Blocks(NamedTuple):
     """What compiled code reads: arrays only. d counts the rest and the core, n patterns, Q multipliers, B blocks of effects.
 
-    Indices of -1 read a 0 that stands behind the last entry.
+    Behind the last theta stand 0, 1/2 and 1, and behind the last coordinate and the last entry of the field a 0: an index of what is
+    not there is one of these. Indices are unsigned, so that nothing on the device asks whether they are negative.
     """
 
     hyper: Hyper
@@ -76,13 +78,11 @@ class Blocks(NamedTuple):
     own_at: Index           # (K, k) which coordinate each entry of a cluster is
     rest_at: Index          # (d,) and each of the rest, of (sparse part, core)
     block_sd: Index         # (B, m) which theta scales each effect
-    block_partial: Index    # (B, m, m) which theta is (1 + p_ij) / 2, -1 for none
+    block_partial: Index    # (B, m, m) which theta is (1 + p_ij) / 2
     core_theta: Index       # (C,)
     own_factor: Index       # (K, k, k) which entry of Lambda, in the order of `bayesglm.accelerated.field.loadings`
-    left_at: Index          # (d, m) Lambda over the rest by rows: columns
-    left_factor: Index      # (d, m) and entries
-    right_at: Index         # (d, m) the same by columns
-    right_factor: Index
+    row_factor: Index       # (m, d) Lambda over the rest: entries (i, i - m) of row i
+    column_factor: Index    # (m, d) entries (j + m, j) of column j
     own_h: Array            # (K, k, k) curvature
     cross_h: Array          # (K, k, d)
     rest_h: Array           # (d, d)
@@ -198,30 +198,37 @@ def blocks_of(layout: Layout, hyper: Hyper, reference: Reference, pattern: Index
         See `arrow_of`.
     """
     arrow, size, wide = arrow_of(layout), len(layout.start) - 1, len(layout.columns)
-    core = size + np.arange(wide)
-    rest_at = np.concatenate([arrow.rest, core]) if len(arrow.rest) + wide else np.array([-1])
+    rest_at = np.concatenate([arrow.rest, size + np.arange(wide)]) if len(arrow.rest) + wide else np.array([-1])
     field = np.concatenate([arrow.clusters.ravel(), rest_at])
     place = np.zeros(size + wide, np.int64)
     place[field[field >= 0]] = np.flatnonzero(field >= 0)
-    predicted = np.arange(len(layout.offset))
-    return Blocks(
+    predicted, thetas = np.arange(len(layout.offset)), hyper.size
+    found = Blocks(
         hyper=hyper, t=reference.t, turn=reference.turn, offset=layout.offset, columns=layout.columns,
         core_owner=_owner(np.repeat(predicted, np.diff(layout.first)), predicted),
         values=layout.values, value_owner=_owner(np.repeat(layout.block_predictor, layout.block_size), predicted),
-        read=_read(layout, place), pattern=pattern, place_sparse=place[:size], place_core=place[size:],
-        own_at=arrow.clusters, rest_at=rest_at, core_theta=layout.core_theta, constant_theta=layout.constant_theta,
+        read=_read(layout, place, len(field)), pattern=pattern, place_sparse=place[:size], place_core=place[size:],
+        own_at=_or(arrow.clusters, size + wide), rest_at=_or(rest_at, size + wide), constant_theta=layout.constant_theta,
+        block_sd=layout.block_sd, block_partial=_or(_partials(layout), thetas + HALF), core_theta=_or(layout.core_theta, thetas + ONE),
         **_factors(layout, arrow, rest_at), **_curvature(layout, reference, arrow.clusters, rest_at),
-        **_priors(layout, rest_at, size),
+        **_priors(layout, rest_at, size, thetas),
     )
+    return found._replace(**{name: each.astype(np.uint32) for name, each in found._asdict().items()
+                             if isinstance(each, np.ndarray) and each.dtype.kind == "i"})
+
+
+def _or(at: Index, otherwise: int) -> Index:
+    """Return indices with another one in the place of -1."""
+    return np.where(at >= 0, at, otherwise)
 
 
 def _owner(of: Index, predicted: Index) -> Array:
     return np.asarray(of[:, None] == predicted, np.float64)
 
 
-def _read(layout: Layout, place: Index) -> Index:
+def _read(layout: Layout, place: Index, nothing: int) -> Index:
     """Return which entry of the field each multiplier of each pattern reads."""
-    found = [np.where(at >= 0, place[at + effect], -1) if place.size else at
+    found = [np.where(at >= 0, place[at + effect], nothing)
              for at, effects in zip(layout.coordinate, layout.block_size, strict=True) for effect in range(effects)]
     return np.array(found, np.int64).reshape(len(found), layout.offset.shape[1]).T.copy()
 
@@ -255,17 +262,14 @@ def _factors(layout: Layout, arrow: Arrow, rest_at: Index) -> dict[str, Index]:
         return np.where(same, 1 + (block[i] * m + effect[i]) * m + effect[j], 0)
 
     clusters, d = arrow.clusters, len(rest_at)
-    # Nodes are whole and their coordinates side by side, so what stands in a row or a column of Lambda is within m - 1.
-    column = np.clip(np.arange(d)[:, None] - np.arange(m), 0, None)
-    row = np.clip(np.arange(d)[:, None] + np.arange(m), None, d - 1)
-    inside = {"left": np.arange(d)[:, None] >= np.arange(m), "right": np.arange(d)[:, None] + np.arange(m) < d}
-    left = np.where(inside["left"], entry(rest_at[:, None], rest_at[column]), 0)
-    right = np.where(inside["right"], entry(rest_at[row], rest_at[:, None]), 0)
+    # Nodes are whole and their coordinates side by side: what stands in a row or a column of Lambda is within m - 1 of the diagonal.
+    none = np.full(m, -1)
+    before, after = np.concatenate([none, rest_at]), np.concatenate([rest_at, none])
+    row = np.array([entry(rest_at, before[m - i:m - i + d]) for i in range(m)])
+    column = np.array([entry(after[i:i + d], rest_at) for i in range(m)])
     core = np.flatnonzero(rest_at >= len(node))
-    left[core, 0] = right[core, 0] = 1 + blocks * m * m + np.arange(len(core))
-    return {"block_sd": layout.block_sd, "block_partial": _partials(layout),
-            "own_factor": entry(clusters[:, :, None], clusters[:, None, :]),
-            "left_at": column, "left_factor": left, "right_at": row, "right_factor": right}
+    row[0, core] = column[0, core] = 1 + blocks * m * m + np.arange(len(core))
+    return {"own_factor": entry(clusters[:, :, None], clusters[:, None, :]), "row_factor": row, "column_factor": column}
 
 
 def _curvature(layout: Layout, reference: Reference, clusters: Index, rest_at: Index) -> dict[str, Array]:
@@ -294,7 +298,7 @@ def _curvature(layout: Layout, reference: Reference, clusters: Index, rest_at: I
             "own_d": moved[:, clusters], "rest_d": moved[:, rest_at]}
 
 
-def _priors(layout: Layout, rest_at: Index, size: int) -> dict[str, Array | Index]:
+def _priors(layout: Layout, rest_at: Index, size: int, thetas: int) -> dict[str, Array | Index]:
     """Return K over the rest, and what the log prior of the field reads."""
     in_sparse = (rest_at >= 0) & (rest_at < size)
     at = np.full(size + 1, -1, np.int64)
@@ -306,5 +310,5 @@ def _priors(layout: Layout, rest_at: Index, size: int) -> dict[str, Array | Inde
              "other_scale", "other_density")
     return {"fixed": np.asarray(~in_sparse, np.float64), "in_sparse": np.asarray(in_sparse, np.float64),
             "band_row": np.where(mirrored, column[below], row[below]), "band_column": np.where(mirrored, row[below], column[below]),
-            "band_value": layout.band_value[below], "band_kind": layout.band_kind[below], "band_theta": layout.band_theta[below],
+            "band_value": layout.band_value[below], "band_kind": layout.band_kind[below], "band_theta": _or(layout.band_theta[below], thetas + ZERO),
             **{name: getattr(layout, name) for name in names}}

@@ -48,65 +48,75 @@ class Moved(NamedTuple):
     log_jacobian: Array
 
 
-def entries(x: Array, at: Array, otherwise: float = 0.0) -> Array:
-    """Return the entries of a vector, and another number where the index is -1."""
+def completed(theta: Array) -> Array:
+    """Return theta with the constants behind it that indices of blocks may name."""
     import jax.numpy as jnp
 
-    return jnp.append(x, otherwise)[at]
+    return jnp.concatenate([theta, jnp.array([0.0, 0.5, 1.0])])
 
 
-def loadings(blocks: Blocks, theta: Array) -> Array:
+def loadings(blocks: Blocks, full: Array) -> Array:
     """Return the entries of Lambda: a 0, then F = D C of each block, row by row, then the scales of the core.
 
-    C_ij = p_ij prod_{k < j} sqrt(1 - p_ik^2) with partial correlations p_ij, and 1 in the place of p_ii.
+    C_ij = p_ij prod_{k < j} sqrt(1 - p_ik^2) with partial correlations p_ij, and 1 in the place of p_ii. The thetas are `completed`.
     """
     import jax.numpy as jnp
 
-    partial = 2.0 * entries(theta, blocks.block_partial, 0.5) - 1.0
+    partial = 2.0 * full[blocks.block_partial] - 1.0
     root = jnp.sqrt(1.0 - partial**2)
-    left = jnp.concatenate([jnp.ones_like(root[:, :, :1]), jnp.cumprod(root, axis=2)[:, :, :-1]], axis=2)
-    factors = entries(theta, blocks.block_sd)[:, :, None] * (partial + jnp.eye(partial.shape[1])) * left
-    return jnp.concatenate([jnp.zeros(1), factors.ravel(), entries(theta, blocks.core_theta, 1.0)])
+    left = jnp.concatenate([jnp.ones_like(root[:, :, :1]), jnp.cumprod(root[:, :, :-1], axis=2)], axis=2)
+    factors = full[blocks.block_sd][:, :, None] * (partial + jnp.eye(partial.shape[1])) * left
+    return jnp.concatenate([jnp.zeros(1), factors.ravel(), full[blocks.core_theta]])
 
 
 def times_loadings(blocks: Blocks, by: Array, x: Array) -> Array:
     """Return x Lambda over the rest, shape (..., d)."""
-    return sum_of(x[..., at] * by[factor] for at, factor in zip(blocks.right_at.T, blocks.right_factor.T, strict=True))
+    import jax.numpy as jnp
+
+    return sum_of(jnp.roll(x, -i, axis=-1) * by[factor] for i, factor in enumerate(blocks.column_factor))
 
 
 def loaded(blocks: Blocks, by: Array, x: Array) -> Array:
     """Return Lambda x over the rest, shape (d,)."""
-    return sum_of(x[at] * by[factor] for at, factor in zip(blocks.left_at.T, blocks.left_factor.T, strict=True))
+    import jax.numpy as jnp
+
+    return sum_of(jnp.roll(x, i) * by[factor] for i, factor in enumerate(blocks.row_factor))
 
 
 def forward(blocks: Blocks, t: Array, theta: Array, z: Array) -> Moved:
     """Move standard normal coordinates, sparse part and then core, onto the field."""
     import jax.numpy as jnp
 
-    by, prior = loadings(blocks, theta), prior_precision(blocks, theta)
+    full = completed(theta)
+    by, prior = loadings(blocks, full), prior_precision(blocks, full)
     factor = by[blocks.own_factor]
-    lower, cross, corner = _factor(blocks, by, factor, prior)
     moved = (t - blocks.t)[blocks.constant_theta]
     own_c = jnp.einsum("cji,cj->ci", factor, blocks.own_b + jnp.tensordot(moved, blocks.own_d, 1))
     rest_c = times_loadings(blocks, by, blocks.rest_b + moved @ blocks.rest_d)
-    own_mean = _solve(lower, own_c)
+    lower, own_mean, cross, corner = _factor(blocks, by, factor, prior, own_c)
     rest_mean = _solve(corner, rest_c - jnp.einsum("cid,ci->d", cross, own_mean))
-    rest = _solve(corner, rest_mean + entries(z, blocks.rest_at), transpose=True)
-    own = _solve(lower, own_mean + entries(z, blocks.own_at) - cross @ rest, transpose=True)
-    diagonals = jnp.diagonal(lower, axis1=1, axis2=2), jnp.diagonal(corner)
-    return Moved(own, rest, by, prior, -sum_of(jnp.sum(jnp.log(each)) for each in diagonals))
+    coordinates = jnp.append(z, 0.0)
+    rest = _solve(corner, rest_mean + coordinates[blocks.rest_at], transpose=True)
+    own = _solve(lower, own_mean + coordinates[blocks.own_at] - cross @ rest, transpose=True)
+    diagonals = jnp.concatenate([jnp.diagonal(lower, axis1=1, axis2=2).ravel(), jnp.diagonal(corner)])
+    return Moved(own, rest, by, prior, -jnp.sum(jnp.log(diagonals)))
 
 
-def _factor(blocks: Blocks, by: Array, factor: Array, prior: Array) -> tuple[Array, Array, Array]:
-    """Return L_c, shape (K, k, k), E_c, shape (K, k, d), and R, shape (d, d); not numbers where P is not positive definite."""
+def _factor(blocks: Blocks, by: Array, factor: Array, prior: Array, own_c: Array) -> tuple[Array, Array, Array, Array]:
+    """Return L_c, shape (K, k, k), a_c, shape (K, k), E_c, shape (K, k, d), and R, shape (d, d).
+
+    They are not numbers where P is not positive definite.
+    """
     import jax.numpy as jnp
+    from jax.lax.linalg import cholesky
 
-    own = jnp.eye(factor.shape[1]) + jnp.einsum("cia,cij,cjb->cab", factor, blocks.own_h, factor)
-    lower = jnp.linalg.cholesky(own)
-    cross = _solve(lower, times_loadings(blocks, by, jnp.einsum("cia,cid->cad", factor, blocks.cross_h)))
+    lower = cholesky(jnp.eye(factor.shape[1]) + jnp.einsum("cia,cij,cjb->cab", factor, blocks.own_h, factor))
+    cross = times_loadings(blocks, by, jnp.einsum("cia,cid->cad", factor, blocks.cross_h))
+    both = _solve(lower, jnp.concatenate([own_c[:, :, None], cross], axis=2))
+    mean, cross = both[:, :, 0], both[:, :, 1:]
     flat = cross.reshape(-1, cross.shape[2])
     half = times_loadings(blocks, by, blocks.rest_h)
-    return lower, cross, jnp.linalg.cholesky(prior + times_loadings(blocks, by, half.T) - flat.T @ flat)
+    return lower, mean, cross, cholesky(prior + times_loadings(blocks, by, half.T) - flat.T @ flat)
 
 
 def _solve(lower: Array, x: Array, *, transpose: bool = False) -> Array:
@@ -118,11 +128,11 @@ def _solve(lower: Array, x: Array, *, transpose: bool = False) -> Array:
     return found if x.ndim == lower.ndim else found[..., 0]
 
 
-def prior_precision(blocks: Blocks, theta: Array) -> Array:
-    """Return K over the rest, with 1 on the diagonal of the core."""
+def prior_precision(blocks: Blocks, full: Array) -> Array:
+    """Return K over the rest, with 1 on the diagonal of the core; the thetas are `completed`."""
     import jax.numpy as jnp
 
-    rho = entries(theta, blocks.band_theta)
+    rho = full[blocks.band_theta]
     share = 1.0 / (1.0 - rho * rho)
     kinds = [blocks.band_kind == kind for kind in (CONSTANT, STATIONARY, INTERIOR)]
     weight = jnp.select(kinds, [jnp.ones_like(share), share, share * rho * rho], -share * rho)
@@ -160,7 +170,7 @@ def predictors(blocks: Blocks, moved: Moved) -> Array:
     own = jnp.einsum("cij,cj->ci", moved.by[blocks.own_factor], moved.own)
     r = jnp.concatenate([own.ravel(), loaded(blocks, moved.by, moved.rest)])
     common = (blocks.core_owner.T * r[blocks.place_core]) @ blocks.columns
-    return blocks.offset + common + ((blocks.values * entries(r, blocks.read)) @ blocks.value_owner).T
+    return blocks.offset + common + ((blocks.values * jnp.append(r, 0.0)[blocks.read]) @ blocks.value_owner).T
 
 
 def sum_of(terms: Iterable[Array]) -> Array:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,7 +116,20 @@ def _compile(likelihood: CellLikelihood) -> None:
     likelihood.third(eta, constants, np.zeros((len(eta), *eta.shape)))
 
 
-def overdispersed(transported: Transported, *, chains: int, seed: int) -> Array:
+class InCoordinates(Protocol):
+    """A log density of a posterior in transported coordinates."""
+
+    @property
+    def posterior(self) -> Posterior:
+        """The posterior."""
+        ...
+
+    def __call__(self, q: Array) -> tuple[float, Array]:
+        """Return the log density and its gradient."""
+        ...
+
+
+def overdispersed(transported: InCoordinates, *, chains: int, seed: int) -> Array:
     """Return starts with t of 4 degrees of freedom and 2 sd in hyperparameters and core, normal in the levels."""
     rng = np.random.default_rng(seed)
     theta, wide, size = transported.posterior.field.sizes
