@@ -56,8 +56,10 @@ class Model:
     ----------
     formula : str
         ``"errors ~ deploy + (1 | service)"``; see the formula page for the grammar.
-    data : data frame
-        pandas, Polars, PyArrow, or anything narwhals reads; only the columns that are named are read.
+    data : data frame, path, pyarrow Dataset or list of data frames
+        pandas, Polars, PyArrow, or anything narwhals reads; only the columns that are named are read. A path (Parquet, CSV,
+        Feather, ORC; a file or a folder), a dataset and a list are read in pieces, in memory that does not grow with the rows;
+        ``fit(engine="minibatch_advi")`` learns from them all, and the model holds a sample, always the same.
     family : str or Family
         ``"poisson"``, ``"negative_binomial"``, ... or a record of your own.
     exposure : str, optional
@@ -135,6 +137,9 @@ class Model:
     @property
     def pymc(self) -> pm.Model:
         """A new ``pm.Model`` over the original rows; changing it changes nothing here."""
+        if self.problem.source is not None:
+            raise OptionError("the table is read in pieces", value=self.problem.source.rows,
+                              rule="a pm.Model holds all its rows", fix="Make the model of a data frame.")
         return build(self.problem)
 
     @property
@@ -186,6 +191,10 @@ class Model:
         reason = chosen.reason_against(self.problem)
         if reason:
             raise EngineError(f"{chosen.name} is not applicable", value=chosen.name, rule=reason, fix="Use engine='nuts'.")
+        if self.problem.source is not None and not chosen.in_pieces:
+            raise EngineError(f"{chosen.name} for a table that is read in pieces", value=chosen.name,
+                              rule="it needs all rows in memory",
+                              fix="Use engine='minibatch_advi', or make the model of a data frame.")
         number = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else check_seed(seed)
         run = chosen.run(self.problem, seed=number, progress=_somebody_looks() if progress is None else progress)
         return Fit(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from bayesglm.data.audit import Audit, audit_of
+from bayesglm.data.batches import Batches, Survey, batches_of, survey
 from bayesglm.data.door import read_table
+from bayesglm.data.missing import indicator_name
 from bayesglm.data.observations import read_observations
 from bayesglm.data.patterns import patterns_of
 from bayesglm.data.schema import Schema
+from bayesglm.data.source import SAMPLE, Source
 from bayesglm.data.table import Observations, Roles
 from bayesglm.design import Predictor, learn_predictor, signatures
 from bayesglm.errors import ColumnNameError, ColumnTypeError, OptionError, PriorError, suggestion
@@ -63,8 +66,11 @@ def formulate(words: Words, data: Any) -> tuple[Problem, Schema, Audit]:
                   words.id, tuple(words.context))
     names = tuple(dict.fromkeys([*main.columns, *(name for each in others.values() for name in each.columns)]))
     groups = {name for each in (main, *others.values()) for term in each.groups for name in term.group}
-    table, schema = read_table(data, [*names, *role_columns(roles)], missing=words.missing, weights=words.weights,
-                               labels=groups | {name for name in (roles.id, *roles.context) if name})
+    columns = tuple(dict.fromkeys([*names, *role_columns(roles)]))
+    labels = groups | {name for name in (roles.id, *roles.context) if name}
+    batches, surveyed = _surveyed(words, data, columns, roles, family, groups, frozenset(names))
+    table, schema = read_table(data if surveyed is None else surveyed.sample, columns, missing=words.missing,
+                               weights=words.weights, labels=labels)
     observations = read_observations(table, roles, family.support, family_name=family.name, takes_exposure=family.exposure,
                                      takes_trials=family.trials)
     schema = schema.with_observations(observations)
@@ -77,9 +83,30 @@ def formulate(words: Words, data: Any) -> tuple[Problem, Schema, Audit]:
     priors = choose_priors(family, predictors, observations, patterns, words.priors, median)
     specification = Specification(family, roles, predictors, priors, median, observations.levels)
     _check_names(specification)
-    problem = Problem(specification, observations, patterns)
+    source = None
+    if batches is not None and surveyed is not None:
+        schema = surveyed.complete(schema)
+        source = Source(batches, schema, surveyed.rows, names, columns, surveyed.random)
+    problem = Problem(specification, observations, patterns, source)
     audit = audit_of(table, schema, observations, roles).with_patterns(patterns.table.rows).with_cells(count_cells(problem))
-    return problem, schema, audit
+    return problem, schema, audit if source is None else audit.with_source(source.rows)
+
+
+def _surveyed(
+    words: Words, data: Any, columns: Sequence[str], roles: Roles, family: Family, groups: Set[str], predictors: Set[str],
+) -> tuple[Batches | None, Survey | None]:
+    """Return a table in pieces with a sample of its rows, where it is not a data frame in memory."""
+    if hasattr(data, "collect_schema"):  # a lazy frame is read as a whole
+        return None, None
+    made = {indicator_name(name): name for name in words.missing}
+    raw = tuple(dict.fromkeys(made.get(name, name) for name in columns))
+    batches = batches_of(data, raw)
+    if batches is None:
+        return None, None
+    coded = groups | ({roles.response} if family.support.kind == "category" else frozenset())
+    ends = {made.get(name, name) for name in predictors} | {name for name in (roles.time,) if name}
+    free = {name for name in (roles.id, *roles.context) if name} - predictors
+    return batches, survey(batches, raw, SAMPLE, seed=0, labels=coded, ends=ends, free=free)
 
 
 def find_family(family: object) -> Family:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesglm.data.patterns import Patterns
+from bayesglm.data.source import Source
 from bayesglm.data.table import Observations, Roles
 from bayesglm.design import Predictor
 from bayesglm.errors import OptionError, PriorError, suggestion
@@ -140,11 +141,14 @@ class Problem:
         The response side, row by row.
     patterns : Patterns
         The distinct covariate rows with an index back.
+    source : Source, optional
+        Where all rows are read in pieces; observations and patterns are then a sample of them.
     """
 
     specification: Specification
     observations: Observations
     patterns: Patterns
+    source: Source | None = None
 
 
 def choose_priors(

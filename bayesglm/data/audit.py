@@ -95,6 +95,12 @@ class Audit:
         """Return the audit with the number of cells that the rows of the likelihood became."""
         return replace(self, cells=cells)
 
+    def with_source(self, rows: int) -> Audit:
+        """Return the audit of a sample of a table that is read in pieces, with a finding that says so."""
+        text = (f"the table has {rows:,} rows and is read in pieces; these {self.rows:,} are a sample of them, for default "
+                "priors, checks and predictions of fitted rows")
+        return replace(self, findings=(Finding("in_pieces", "", (), rows, text), *self.findings))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the audit as plain values that JSON can hold."""
         return asdict(replace(self, imputed=dict(self.imputed)))

@@ -25,7 +25,7 @@ class Finding:
     ----------
     kind : str
         What was found: ``outside_range``, ``unseen_level``, ``timezone``, ``rounded_time``, ``numeric_text``,
-        ``constant_response``, ``exposure_scale``.
+        ``constant_response``, ``exposure_scale``, ``in_pieces``.
     column : str
         The column it was found in.
     rows : tuple of int

@@ -25,7 +25,7 @@ from bayesglm.specification import Problem
 
 # The least that makes sense of the settings that are whole numbers.
 LEAST = {"draws": 1, "tune": 1, "chains": 1, "cores": 1, "max_treedepth": 1, "iterations": 1, "starts": 1, "points": 20,
-         "proposals": 1_000}
+         "proposals": 1_000, "batch": 100, "passes": 1}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,6 +66,8 @@ class Engine:
         The name users write.
     exact : bool
         Whether its draws converge to the posterior; False for an approximation.
+    in_pieces : bool
+        Whether it fits a table that is read in pieces; the others need all rows in memory.
     stats : tuple of str
         What ``sample_stats`` of its draws holds.
     source : str
@@ -74,6 +76,7 @@ class Engine:
 
     name: ClassVar[str] = ""
     exact: ClassVar[bool] = True
+    in_pieces: ClassVar[bool] = False
     stats: ClassVar[tuple[str, ...]] = ("diverging", "energy", "tree_depth", "acceptance_rate", "reached_max_treedepth", "lp")
     source: ClassVar[str] = ""
 

@@ -13,9 +13,9 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from bayesglm.data.batches import batches_of, piece_rows, survey
 from bayesglm.errors import OptionError, unknown
 from bayesglm.mixtures import saving
-from bayesglm.mixtures.batches import batches_of, piece_rows, survey
 from bayesglm.mixtures.fitted import FittedMixture
 from bayesglm.mixtures.identity import Standing, follow
 from bayesglm.mixtures.learning import SAMPLE, Source, source_of, tables_of

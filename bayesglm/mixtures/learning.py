@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bayesglm.data.batches import Batches
 from bayesglm.data.door import read_table
 from bayesglm.data.schema import Schema
 from bayesglm.data.table import Table
 from bayesglm.mixtures.ascent import Climb, Posterior, Problem, ascend
-from bayesglm.mixtures.batches import Batches
 from bayesglm.mixtures.columns import Part, rows_of
 from bayesglm.mixtures.component import Array
 from bayesglm.mixtures.expectation import Rows

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from bayesglm.errors import EmptyTableError, NotATableError, OptionError
 
 _BYTES = 32e6  # of the features of a piece
 _MOST, _LEAST = 131_072, 1024
+_FEW = 1_000
 _FORMATS = {".csv": "csv", ".feather": "feather", ".arrow": "feather", ".orc": "orc"}
 
 
@@ -45,6 +46,8 @@ class Survey:
     ----------
     sample : data frame
         Rows drawn at random, in their order, and one row of each level that would be missing.
+    random : bool array, shape (sample row,)
+        Which of them were drawn at random.
     rows : int
         Rows in all.
     ranges : mapping
@@ -52,13 +55,16 @@ class Survey:
     """
 
     sample: Any
+    random: NDArray[np.bool_]
     rows: int
     ranges: dict[str, tuple[float, float]]
 
     def complete(self, schema: Schema) -> Schema:
         """Return the sample's schema with the rows and ranges of the whole table; the fingerprint is the sample's."""
-        columns = {name: replace(each, lower=self.ranges[name][0], upper=self.ranges[name][1])
-                   if name in self.ranges and each.kind == "numeric" else each for name, each in schema.columns.items()}
+        ranged = {name for name, each in schema.columns.items()
+                  if name in self.ranges and each.kind == "numeric" and each.lower is not None}
+        columns = {name: replace(each, lower=self.ranges[name][0], upper=self.ranges[name][1]) if name in ranged else each
+                   for name, each in schema.columns.items()}
         return replace(schema, columns=columns, rows=self.rows)
 
 
@@ -143,7 +149,10 @@ def _cut(frame: Any, rows: int) -> Iterator[Any]:
         yield whole[start:start + rows].to_native()
 
 
-def survey(batches: Batches, columns: Sequence[str], size: int, seed: int, rows: int = _MOST) -> Survey:
+def survey(
+    batches: Batches, columns: Sequence[str], size: int, seed: int, rows: int = _MOST, *, labels: Collection[str] = (),
+    ends: Collection[str] = (), free: Collection[str] = (),
+) -> Survey:
     """Read all pieces once: draw a sample of rows, each as likely as any other, and find levels and ranges.
 
     Parameters
@@ -153,11 +162,17 @@ def survey(batches: Batches, columns: Sequence[str], size: int, seed: int, rows:
     columns : sequence of str
         The columns to read.
     size : int
-        Most rows to draw.
+        Rows to draw; those that are needed come beside them.
     seed : int
         For the draw.
     rows : int
         Most rows of a piece.
+    labels : collection of str
+        Columns that name something, numbers included: every value of them has a row in the sample.
+    ends : collection of str
+        Columns whose smallest and largest value have one; those of them that hold few whole numbers are labels.
+    free : collection of str
+        Columns of text whose values need no row.
 
     Raises
     ------
@@ -173,46 +188,52 @@ def survey(batches: Batches, columns: Sequence[str], size: int, seed: int, rows:
     (2, 3, {'x': (1.0, 5.0)})
     """
     rng = np.random.default_rng(seed)
-    drawn = _Drawn([], np.empty(0))
+    drawn = _Drawn([], np.empty(0), np.empty(0, np.bool_))
     seen: dict[str, set[Any]] = {}
+    extremes: dict[str, tuple[Any, Any]] = {}
     ranges: dict[str, tuple[float, float]] = {}
     total = 0
     for piece in batches.read(rows):
         frame = nw.from_native(piece, eager_only=True)
         if all(name in frame.columns for name in columns):
             frame = frame.select(*columns)
-        keys = rng.random(len(frame))
-        keys[_new_levels(frame, seen)] = -1.0
+        keys, needed = rng.random(len(frame)), np.zeros(len(frame), np.bool_)
+        needed[_new_levels(frame.drop(*free, strict=False), seen, labels, ends)] = True
+        needed[_new_ends(frame, extremes, ends)] = True
         _widen(ranges, frame)
-        drawn = drawn.with_rows(frame, keys, size)
+        drawn = drawn.with_rows(frame, keys, needed, size)
         total += len(frame)
     if total == 0:
         raise EmptyTableError("the table has no rows", value=0, rule="there must be at least one row", fix="Check the path.")
-    return Survey(drawn.frame(size), total, ranges)
+    return Survey(*drawn.frame(size), total, ranges)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Drawn:
-    """Rows with the smallest keys so far: a key is uniform, or -1 for a row that must stay."""
+    """Rows with the smallest keys so far, uniform numbers, and those that are needed."""
 
     frames: list[Any]
     keys: NDArray[np.float64]
+    needed: NDArray[np.bool_]
 
-    def with_rows(self, frame: Any, keys: NDArray[np.float64], size: int) -> _Drawn:
+    def with_rows(self, frame: Any, keys: NDArray[np.float64], needed: NDArray[np.bool_], size: int) -> _Drawn:
         """Return what is drawn after one more piece."""
-        limit = _limit(self.keys, size)
-        taken = np.flatnonzero(keys <= limit)
+        taken = np.flatnonzero(needed | (keys <= _limit(self.keys, size)))
         if len(taken) == 0:
             return self
-        frames, held = [*self.frames, frame[taken.tolist()]], np.concatenate([self.keys, keys[taken]])
-        if len(held) <= 2 * size:
-            return _Drawn(frames, held)
-        kept = held <= _limit(held, size)
-        return _Drawn([_joined(frames).filter(kept.tolist())], held[kept])
+        longer = _Drawn([*self.frames, frame[taken.tolist()]], np.concatenate([self.keys, keys[taken]]),
+                        np.concatenate([self.needed, needed[taken]]))
+        return longer.kept(size) if len(longer.keys) > 2 * (size + int(longer.needed.sum())) else longer
 
-    def frame(self, size: int) -> Any:
-        """Return the rows, in their order."""
-        return _joined(self.frames).filter((self.keys <= _limit(self.keys, size)).tolist()).to_native()
+    def kept(self, size: int) -> _Drawn:
+        """Return the rows that are still drawn or needed."""
+        kept = self.needed | (self.keys <= _limit(self.keys, size))
+        return _Drawn([_joined(self.frames).filter(kept.tolist())], self.keys[kept], self.needed[kept])
+
+    def frame(self, size: int) -> tuple[Any, NDArray[np.bool_]]:
+        """Return the rows, in their order, and which of them were drawn at random."""
+        last = self.kept(size)
+        return last.frames[0].to_native(), last.keys <= _limit(last.keys, size)
 
 
 def _limit(keys: NDArray[np.float64], size: int) -> float:
@@ -227,18 +248,41 @@ def _joined(frames: list[Any]) -> Any:
                              rule="all pieces have the same columns with the same types", fix="Cast them first.") from error
 
 
-def _new_levels(frame: Any, seen: dict[str, set[Any]]) -> NDArray[np.intp]:
+def _new_levels(
+    frame: Any, seen: dict[str, set[Any]], labels: Collection[str], ends: Collection[str],
+) -> NDArray[np.intp]:
     """Return the first row of each level that no piece before had, and note that it was seen."""
-    found: list[int] = []
+    found: set[int] = set()
     for name in frame.columns:
         series = frame[name]
-        if series.dtype.is_numeric() or series.dtype.is_temporal():
-            continue
+        named = name in labels or not (series.dtype.is_numeric() or series.dtype.is_temporal())
+        whole = not named and name in ends and series.dtype.is_integer()
         known = seen.setdefault(name, set())
-        fresh = [level for level in series.unique().to_list() if level is not None and level not in known]
-        found += [int((series == level).arg_true()[0]) for level in fresh]
-        known.update(fresh)
-    return np.array(sorted(set(found)), np.intp)
+        if not named and (not whole or len(known) > _FEW):
+            continue
+        first = series.is_first_distinct()
+        for row, level in zip(first.arg_true().to_list(), series.filter(first).to_list(), strict=True):
+            if level is not None and level not in known and (named or len(known) <= _FEW):
+                found.add(int(row))
+                known.add(level)
+    return np.array(sorted(found), np.intp)
+
+
+def _new_ends(frame: Any, extremes: dict[str, tuple[Any, Any]], ends: Collection[str]) -> NDArray[np.intp]:
+    """Return the rows of values below or above all that was seen before, and note them."""
+    found: list[int] = []
+    for name in ends:
+        series = frame[name] if name in frame.columns else None
+        if series is None or not (series.dtype.is_numeric() or series.dtype.is_temporal()) or series.count() == 0:
+            continue
+        low, high = series.min(), series.max()
+        before = extremes.get(name, (high, low))
+        if name not in extremes or low < before[0]:
+            found.append(int(series.arg_min()))
+        if name not in extremes or high > before[1]:
+            found.append(int(series.arg_max()))
+        extremes[name] = (min(low, before[0]), max(high, before[1]))
+    return np.array(found, np.intp)
 
 
 def _widen(ranges: dict[str, tuple[float, float]], frame: Any) -> None:
