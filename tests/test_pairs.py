@@ -8,10 +8,8 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 import pytensor
-import pytensor.tensor as pt
 import pytest
 import xarray as xr
-from pytensor.compile.mode import Mode
 
 import bayesglm as bg
 from bayesglm.engines.density import compile_density
@@ -20,10 +18,10 @@ from bayesglm.families.family import Family
 from bayesglm.latent.layout import field_of
 from bayesglm.latent.likelihood import compile_likelihood
 from bayesglm.latent.mode import Point, Posterior
-from bayesglm.latent.variables import expand, signed
 from bayesglm.model import build, likelihood_units
 from bayesglm.pointwise import log_likelihood
 from bayesglm.registry import discover
+from tests.latent.points import density_at, point_of
 
 FAMILIES = discover("bayesglm.families", Family)
 EVERY_TERM = ("x*a + (1 + x | g) + (1 | h) + season(hour, period=24, harmonics=2) + s(w, knots=6, by=a) + rw(t) "
@@ -58,43 +56,13 @@ def family(request: pytest.FixtureRequest) -> Family:
     return FAMILIES[request.param]
 
 
-PYTHON = Mode(linker="py", optimizer="fast_compile")
-
-
-def evaluated(tensor: object) -> np.ndarray:
-    return np.asarray(pt.as_tensor(tensor).eval(mode=PYTHON))
-
-
 def structured_point(model: bg.Model, pymc: pm.Model, rng: np.random.Generator) -> tuple[dict[str, np.ndarray], float]:
-    """Return an unconstrained point of the ``pm.Model`` that the structured core chose, and the core's log density there.
-
-    The core's density is one of its own coordinates; it is turned into one of the model's variables, and then, by PyMC's own
-    Jacobians, into one of the point.
-    """
+    """Return an unconstrained point of the ``pm.Model`` that the structured core chose, and the core's log density there."""
     field = field_of(model.problem)
     theta_size, wide, size = field.sizes
     t, w, v = 0.3 * rng.standard_normal(theta_size), 0.3 * rng.standard_normal(size), 0.3 * rng.standard_normal(wide)
     at = Point(Posterior(field, compile_likelihood(model.problem)), t, w, v)
-    values = expand(field, at.theta[None], w[None], v[None])
-    density = at.log_joint - np.log(at.speed).sum() + signed(field).sum() * np.log(2)
-    density -= sum(np.log(each.sd) for each in field.core if field.layout.core_theta[field.core.index(each)] < 0)
-    rho = at.theta[field.layout.rho_theta]
-    density += (field.layout.rho_steps * np.log(1 - rho**2)).sum() / 2
-    point = {}
-    for variable in pymc.free_RVs:
-        transform, value = pymc.rvs_to_transforms[variable], values[variable.name][0]
-        if transform is not None:
-            value = evaluated(transform.forward(pt.as_tensor(value), *variable.owner.inputs))
-            density += evaluated(transform.log_jac_det(pt.as_tensor(value), *variable.owner.inputs)).sum()
-        point[pymc.rvs_to_values[variable].name] = value
-    return point, float(density)
-
-
-def density_at(model: pm.Model, variables: list[object], point: dict[str, np.ndarray]) -> float:
-    """Log density of some variables, Jacobians included; summed here since Python mode adds at most 32 numbers."""
-    terms = model.logp(vars=variables, sum=False)
-    found = model.compile_fn(terms, inputs=model.value_vars, mode="FAST_COMPILE", on_unused_input="ignore")(point)
-    return sum(float(np.sum(each)) for each in found)
+    return point_of(at, pymc, at.log_joint)
 
 
 def posterior_at(model: pm.Model, point: dict[str, np.ndarray]) -> xr.DataTree:

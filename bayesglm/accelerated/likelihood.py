@@ -44,7 +44,7 @@ def log_likelihood(form: Form) -> LogLikelihood:
     """
     import jax
 
-    first = _first(form)
+    first = first_of(form)
 
     def value(eta: Array, constants: Array, data: tuple[Array, ...]) -> Array:
         return first(eta, constants, *data)[0]
@@ -61,15 +61,19 @@ def log_likelihood(form: Form) -> LogLikelihood:
     return found
 
 
-def _first(form: Form) -> Callable[..., tuple[Array, Array, Array]]:
-    """Return value and gradient of a form on JAX."""
+def jax_mode() -> Any:
+    """Return PyTensor's mode for JAX, with what the likelihoods of this package need."""
     from pytensor.link.jax.dispatch import jax_funcify
 
     jax_funcify.register(LogRising)(_log_rising)
+    return get_mode("JAX").register((not_a_number, 0.1))
+
+
+def first_of(form: Form) -> Callable[..., tuple[Array, Array, Array]]:
+    """Return value and gradient of a form on JAX; see `log_likelihood`."""
     inputs, outputs = graph_of(form, "first")
-    mode = get_mode("JAX").register((_not_a_number, 0.1))
     try:
-        function = pytensor.function(inputs, outputs, mode=mode, on_unused_input="ignore")
+        function = pytensor.function(inputs, outputs, mode=jax_mode(), on_unused_input="ignore")
     except NotImplementedError as missing:
         raise EngineError(f"the likelihood of {form.family.label} cannot run on JAX: {missing}", value=form.family.name,
                           rule="every operation of the likelihood has a counterpart in JAX", fix="Use engine='nuts'.") from missing
@@ -84,14 +88,14 @@ def _checked(fgraph: Any, node: Any) -> Any:  # noqa: ARG001
     return [pt.switch(valid, value, np.float64(np.nan)).astype(value.dtype)]
 
 
-_not_a_number = in2out(node_rewriter([CheckAndRaise])(_checked), name="check_gives_not_a_number")
+not_a_number = in2out(node_rewriter([CheckAndRaise])(_checked), name="check_givesnot_a_number")
 
 
 def _log_rising(op: LogRising, node: Any = None, **kwargs: object) -> Callable[[Array, Array], Array]:  # noqa: ARG001
     """Tell PyTensor's JAX backend how to run log Gamma(a + y) - log Gamma(a), or its first derivative in a."""
-    if op.order not in _RISING:
+    if op.order not in RISING:
         raise NotImplementedError(f"No JAX conversion for the given `Op`: {op}")
-    return _RISING[op.order]
+    return RISING[op.order]
 
 
 def _shifted(a: Array, y: Array) -> tuple[Array, Array, Array, Array]:
@@ -131,4 +135,4 @@ def _apart(start: Array, end: Array, y: Array) -> Array:
     return y - jnp.where((start < SERIES) & (end >= SERIES), SERIES, 0.0)
 
 
-_RISING = {0: _rising, 1: _rising_slope}
+RISING = {0: _rising, 1: _rising_slope}

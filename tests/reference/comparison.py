@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import ceil
 
 import numpy as np
@@ -20,6 +21,7 @@ LEAST_ESS = 4_000
 MOST_DRAWS = 50_000
 # Bulk ESS of antithetic draws runs ahead of that of their quantiles; this many draws leave 0.03 sd in a 5 % quantile.
 FIRST_DRAWS = 2_500
+NUTS = bg.engines.Nuts()
 MEAN_GAP, SD_GAP, QUANTILE_GAP = 0.10, 0.10, 0.15
 
 
@@ -47,14 +49,16 @@ def disagreements(table: pd.DataFrame) -> pd.DataFrame:
     return table[(table[list(most)].abs() > pd.Series(most)).any(axis=1) | ~(table["ess"] >= LEAST_ESS)]
 
 
-def draws_to_precision(model: bg.Model, parameters: Sequence[str], *, seed: int) -> dict[str, Array]:
+def draws_to_precision(
+    model: bg.Model, parameters: Sequence[str], *, seed: int, engine: bg.engines.Nuts = NUTS,
+) -> dict[str, Array]:
     """Fit with more draws until each of the parameters has enough effective ones, and return the draws by name.
 
     A fit that does not get there comes back as it is: `disagreements` names its parameters.
     """
     draws = FIRST_DRAWS
     while True:
-        fit = model.fit(engine=bg.engines.Nuts(draws=draws), seed=seed, progress=False)
+        fit = model.fit(engine=replace(engine, draws=draws), seed=seed, progress=False)
         found = draws_by_name(fit)
         least = float(effective([found[name] for name in parameters]).min())
         if least >= LEAST_ESS or draws >= MOST_DRAWS:
