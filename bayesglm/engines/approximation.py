@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import xarray as xr
@@ -20,9 +20,22 @@ from bayesglm.engines.evaluations import evaluate, slopes
 from bayesglm.engines.mirror import Mirror, mirror
 from bayesglm.engines.moves import drift
 from bayesglm.engines.native import Native, native
+from bayesglm.engines.quantiles import ENOUGH, enough, weighted_tails
 from bayesglm.engines.structured import Prepared, overdispersed
 from bayesglm.engines.variational import TOLERANCE, Climbed, Normal, climb, numbers, standard
-from bayesglm.engines.verdict import Verdict, conclusive, judge, moved, resample, smooth
+from bayesglm.engines.verdict import (
+    Known,
+    Verdict,
+    Weights,
+    columns,
+    conclusive,
+    even,
+    judge,
+    known,
+    moved,
+    resample,
+    smooth,
+)
 from bayesglm.latent.density import packed
 from bayesglm.latent.layout import Field
 from bayesglm.latent.variables import dims_of
@@ -34,6 +47,8 @@ WORTH = 0.01  # share of the posterior that may be missed
 DRIFT_DRAWS = 1_600  # a mean that is off by 0.2 sd moves by 5.7 Monte Carlo errors
 MOST_NUMBERS = 4_000_000  # of all proposals together
 MOST_RESTARTS = 2
+STEP = 250  # draws of a chain
+BLOCK = 4_000  # proposals that are weighted at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,25 +199,33 @@ class Drawn:
 
 
 def corrected(
-    prepared: Prepared, density: Native, found: Nearest, *, wanted: int, proposals: int, seed: int, cores: int | None,
+    prepared: Prepared, density: Native, found: Nearest, *, returned: Returned, proposals: int, seed: int, cores: int | None,
 ) -> Drawn:
-    """Return so many draws of the nearest normal distribution, weighted by the posterior where weights can be believed."""
+    """Return draws of the nearest normal distribution, weighted by the posterior where weights can be believed."""
     size, normal = prepared.transported.size, found.best.normal
-    count = max(min(proposals, MOST_NUMBERS // size), 1_000)
-    rng = np.random.default_rng([seed, 4])
-    q = normal.at(rng.standard_normal((count, size)))
-    log_density = evaluate(density, q, cores)
-    weights = smooth(log_density - mirror(prepared.transported).log_density(normal.log_density, q))
-    equal = np.full(count, 1.0 / count)
-    shift = moved(reported(prepared, q), equal, weights.weight)
+    rng, same = np.random.default_rng([seed, 4]), mirror(prepared.transported)
+    q, log_density, log_ratio = np.empty((0, size)), np.empty(0), np.empty(0)
+    most = max(min(proposals, MOST_NUMBERS // size), 1_000)
+    while True:
+        new = normal.at(rng.standard_normal((min(BLOCK, most - len(q)), size)))
+        exact = evaluate(density, new, cores)
+        q, log_density = np.concatenate([q, new]), np.concatenate([log_density, exact])
+        log_ratio = np.concatenate([log_ratio, exact - same.log_density(normal.log_density, new)])
+        weights = smooth(log_ratio)
+        draws, ends = worth(prepared, q, weights, returned)
+        if not conclusive(weights) or ends.error <= ENOUGH or len(q) >= most:
+            break
+    equal = even(len(q))
+    shift = moved(reported(prepared, q), equal.weight, weights.weight)
     trusted = conclusive(weights)
     stay = None
     if not trusted:
         more = normal.at(rng.standard_normal((DRIFT_DRAWS, size)))
         stay = drift(density, more, lambda flat: reported(prepared, flat), seed=seed, cores=cores)
-    verdict = judge(weights, shift, correction="weights over all parameters" if trusted else "", drift=stay,
+        draws, ends = worth(prepared, q, equal, returned)
+    verdict = judge(weights, shift, correction="weights over all parameters" if trusted else "", drift=stay, known=ends,
                     against=(*against(prepared), *found.against))
-    chosen = resample(weights.weight if trusted else equal, wanted, rng)
+    chosen = resample(weights.weight if trusted else equal.weight, draws, rng)
     return Drawn(q[chosen], log_density[chosen], verdict)
 
 
@@ -214,10 +237,47 @@ def against(prepared: Prepared) -> tuple[str, ...]:
     return tuple(found)
 
 
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """How many draws of equal weight an approximation returns: in steps, as many as 5% and 95% quantiles take.
+
+    Attributes
+    ----------
+    least, most, step : int
+        Numbers of draws.
+    """
+
+    least: int
+    most: int
+    step: int
+
+    @staticmethod
+    def of(draws: int | None, chains: int, proposals: int) -> Returned:
+        """Return the numbers for so many chains of a given length, or in steps of 250 up to that of all proposals.
+
+        Examples
+        --------
+        >>> Returned.of(100, 4, 1_000), Returned.of(None, 4, 5_000)
+        (Returned(least=400, most=400, step=1000), Returned(least=1000, most=5000, step=1000))
+        """
+        step = STEP * chains
+        return Returned(step, max(proposals, step), step) if draws is None else Returned(draws * chains, draws * chains, step)
+
+
 def reported(prepared: Prepared, q: Array) -> dict[str, Array]:
     """Return the variables that users read at coordinates q, shape (n, ...)."""
     found = prepared.expand(q)
     return {name: found[name] for name in prepared.transported.posterior.field.problem.specification.reported()}
+
+
+def worth(prepared: Prepared, q: Array, weights: Weights, returned: Returned, together: int = 1) -> tuple[int, Known]:
+    """Return how many draws of equal weight to take of weighted ones at q, shape (n, size), and how well these know quantiles.
+
+    So many of these that follow each other may depend on each other (`bayesglm.engines.quantiles.weighted_tails`).
+    """
+    labels, values = columns(reported(prepared, q))
+    draws, tails = enough(weighted_tails(values, weights.weight, together), weights.effective, len(q), **asdict(returned))
+    return draws, known(labels, tails)
 
 
 def compiled(prepared: Prepared) -> Native:

@@ -17,12 +17,15 @@ from bayesglm.engines.sampling import Adaptation, Sampled, Target, sample
 from bayesglm.engines.store import create
 from bayesglm.engines.structured import goals_of, overdispersed, prepare
 from bayesglm.errors import EngineError, suggestion
+from bayesglm.latent.density import Transported
+from bayesglm.latent.hyper import SIGNED
 from bayesglm.latent.layout import reason_against
 from bayesglm.model import build
 from bayesglm.specification import Problem, starting_values
 
 Array = NDArray[np.float64]
 FORMS = ("auto", "diag", "low_rank")
+MOST_WALLED, NEAR_WALL = 12, 2 / 3  # levels, and the share of that distance from 0 which a steep lower end takes
 SHORT, LONG = 100, 800  # warm-up draws of a target near a standard normal, and of any other
 
 
@@ -43,8 +46,8 @@ class Nuts(Engine):
     cores : int, optional
         Chains that run at the same time; by default as many as there are cores.
     target_accept : float, optional
-        Mean acceptance the step size aims at; by default 0.8 in transported coordinates, else 0.9. Raise it towards 1 when there
-        are divergences.
+        Mean acceptance the step size aims at; by default 0.8 in transported coordinates, 0.9 where a few levels are so well known
+        that their sd has a steep lower end, and on any other density. Raise it towards 1 when there are divergences.
     adaptation : {"auto", "diag", "low_rank"}
         Form of the mass matrix. "auto" is diagonal in transported coordinates; elsewhere both are tried and the one is kept whose
         draws are worth more per evaluation.
@@ -94,7 +97,8 @@ class Nuts(Engine):
         prepared = prepare(problem, seed=seed)
         target = prepared.target(overdispersed(prepared.transported, chains=self.chains, seed=seed))
         reference = prepared.transported.reference._asdict()
-        sampled = self._sample(target, self._forms(SHORT, 0.8, 0.5, "diag"), seed=seed, progress=progress,
+        accept = 0.9 if walled(prepared.transported) else 0.8
+        sampled = self._sample(target, self._forms(SHORT, accept, 0.5, "diag"), seed=seed, progress=progress,
                                transport=reference)
         return Run(sampled.tree(target), {**prepared.seconds, "sample": sampled.seconds}, sampled.complete,
                    (*prepared.notes, *sampled.notes), modes=prepared.modes)
@@ -126,6 +130,19 @@ class Nuts(Engine):
         store = None if self.store is None else create(self.store, target, seed=seed, adaptation=forms[0], transport=transport)
         return sample(target, seed=seed, adaptation=forms if len(forms) > 1 else forms[0], draws=self.draws,
                       most_draws=self.most_draws, cores=self.cores, max_seconds=self.max_seconds, progress=progress, store=store)
+
+
+def walled(transported: Transported) -> bool:
+    """Return whether a few levels are so well known that the posterior of their sd rises from 0 as from a wall.
+
+    If n levels were known exactly, the sd s would have a density of s^-n exp(-c / s^2), whose mode is sqrt(2 n) sds from 0.
+    On 8 groups of 200 large counts a step size for an acceptance of 0.8 gave some divergences with 6 of 8 seeds, 0.9 with none.
+    """
+    field, reference = transported.posterior.field, transported.reference
+    distance = np.abs(reference.t) / np.sqrt((reference.turn**2).sum(axis=1))
+    return any(
+        len(placed.block.levels) <= MOST_WALLED and distance[k] >= NEAR_WALL * np.sqrt(2 * len(placed.block.levels))
+        for placed in field.placed for k in placed.sd if field.hyper.way[k] == SIGNED)
 
 
 MEMBER = Nuts()

@@ -27,7 +27,9 @@ from bayesglm.latent.layout import Field
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 LOG_TWO_PI = float(np.log(2 * np.pi))
-_LEAST_FREEDOM = 7.0
+PAIR = 2  # draws that depend on each other: one and its opposite
+_FREEDOM, _LEAST_FREEDOM = 7.0, 3.0
+_LONG_TAILS = 0.5  # k-hat
 _FAR = 3.5
 
 
@@ -47,6 +49,8 @@ class Proposal:
         C, lower triangular.
     rest_mean, rest_sd : array, shape (rest,)
         Means and sds of z.
+    freedom : float
+        Degrees of freedom.
     """
 
     theta: int
@@ -56,19 +60,16 @@ class Proposal:
     triangle: Array
     rest_mean: Array
     rest_sd: Array
-
-    @property
-    def freedom(self) -> float:
-        """Degrees of freedom: with more dimensions lighter tails, for their length varies less."""
-        return max(_LEAST_FREEDOM, float(len(self.few)))
+    freedom: float
 
     def draw(self, rng: np.random.Generator, pairs: int) -> Array:
-        """Return draws and their opposites about the mean, shape (2 pairs, size)."""
+        """Return draws, each followed by its opposite about the mean, shape (2 pairs, size)."""
         few, rest = rng.standard_normal((pairs, len(self.few))), rng.standard_normal((pairs, len(self.rest)))
         few *= np.sqrt(self.freedom / rng.chisquare(self.freedom, pairs))[:, None]
         q = np.empty((2 * pairs, len(self.few) + len(self.rest)))
-        q[:, self.few] = self.mean + np.concatenate([few, -few]) @ self.triangle.T
-        q[:, self.rest] = self.rest_mean + self.rest_sd * np.concatenate([rest, -rest])
+        few, rest = few @ self.triangle.T, self.rest_sd * rest
+        for begin, sign in ((0, 1.0), (1, -1.0)):
+            q[begin::2, self.few], q[begin::2, self.rest] = self.mean + sign * few, self.rest_mean + sign * rest
         return q
 
     def log_density(self, q: Array) -> Array:
@@ -103,13 +104,16 @@ def first_proposal(field: Field) -> Proposal:
     """Return the proposal around the mode."""
     theta, wide, size = field.sizes
     few, rest = np.concatenate([np.arange(theta), np.arange(theta + size, theta + size + wide)]), np.arange(theta, theta + size)
-    return Proposal(theta, few, rest, np.zeros(len(few)), np.eye(len(few)), np.zeros(size), np.ones(size))
+    # With more dimensions lighter tails, for their length varies less.
+    freedom = max(_FREEDOM, float(len(few)))
+    return Proposal(theta, few, rest, np.zeros(len(few)), np.eye(len(few)), np.zeros(size), np.ones(size), freedom)
 
 
 def adapted(proposal: Proposal, q: Array, weights: Weights) -> Proposal:
     """Return the proposal with means and covariances of weighted draws.
 
-    Those of z count only as far as they stand out from their Monte Carlo error, or the errors of many would add up.
+    Those of z count only as far as they stand out from their Monte Carlo error, or the errors of many would add up. Where the
+    largest weights show that the posterior has longer tails, the degrees of freedom are halved, down to 3.
 
     Parameters
     ----------
@@ -131,8 +135,13 @@ def adapted(proposal: Proposal, q: Array, weights: Weights) -> Proposal:
     excess = np.maximum(weight @ (rest - rest_mean) ** 2 - 1.0, 0.0)
     rest_mean *= rest_mean**2 / (rest_mean**2 + error)
     excess *= excess**2 / (excess**2 + 2 * error)
+    freedom = proposal.freedom
+    if weights.k_hat > _LONG_TAILS:
+        freedom = max(freedom / 2, min(_LEAST_FREEDOM, freedom))
+        # the covariance of t is df / (df - 2) times its square scale; some of that width is kept
+        covariance *= min(1.0, (1 - 2 / freedom) / (1 - 2 / _FREEDOM))
     return replace(proposal, mean=mean, triangle=np.linalg.cholesky(covariance), rest_mean=rest_mean,
-                   rest_sd=np.sqrt(1.0 + excess))
+                   rest_sd=np.sqrt(1.0 + excess), freedom=freedom)
 
 
 def theta_shape(proposal: Proposal, q: Array, log_density: Array) -> Array:

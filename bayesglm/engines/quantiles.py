@@ -19,7 +19,7 @@ Research of the National Bureau of Standards 64B, 145, for the slope.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,19 +53,21 @@ class Tails:
     effective: Array
     sd: Array
 
-    def errors(self, *, among: int | None = None, draws: float = np.inf) -> Array:
+    def resampled(self, draws: int, proposals: int) -> Tails:
+        """Return what so many draws of equal weight are worth that are taken of so many weighted ones."""
+        return replace(self, effective=1.0 / (1.0 / self.effective + max(1.0 / draws - 1.0 / proposals, 0.0)))
+
+    def errors(self, among: int | None = None) -> Array:
         """Return the larger error of each element's two quantiles, in robust sds, less what is chance, shape (element,).
 
         Parameters
         ----------
         among : int, optional
             How many elements the largest is sought of; by default these.
-        draws : float
-            Draws that are taken of these in equal parts, which are worth no more than their number.
         """
         from scipy.special import ndtri
 
-        k = TAIL * np.minimum(self.effective, draws)
+        k = TAIL * self.effective
         most = -ndtri(0.5 / (2 * max(among or self.slope.shape[1], 1)))  # in half of all cases
         with np.errstate(divide="ignore", invalid="ignore"):
             raw = np.where(self.slope > 0, self.slope * np.sqrt((1 - TAIL) / k), 0.0)
@@ -97,8 +99,33 @@ def tails(quantiles: Sequence[Array], sd: Array, effective: Array) -> Tails:
     return Tails(lower, upper, slope, effective, sd)
 
 
-def weighted_tails(values: Array, weight: Array) -> Tails:
-    """Return the ends of intervals of weighted draws, each independent of the others.
+def enough(tails: Tails, effective: float, proposals: int, *, least: int, most: int, step: int) -> tuple[int, Tails]:
+    """Return how many draws of equal weight to take of weighted ones, and what they are worth.
+
+    They are the fewest that know the 5% and the 95% quantile of every element within 0.1 robust sds, or about as many as the
+    weighted ones are worth.
+
+    Parameters
+    ----------
+    tails : Tails
+        Of the weighted draws.
+    effective : float
+        How many of equal weight they are worth.
+    proposals : int
+        How many they are.
+    least, most, step : int
+        The numbers that are tried.
+    """
+    draws = least
+    while True:
+        found = tails.resampled(draws, proposals)
+        if found.errors().max() <= ENOUGH or draws + step > most or draws >= effective:
+            return draws, found
+        draws += step
+
+
+def weighted_tails(values: Array, weight: Array, together: int = 1) -> Tails:
+    """Return the ends of intervals of weighted draws.
 
     Parameters
     ----------
@@ -106,6 +133,8 @@ def weighted_tails(values: Array, weight: Array) -> Tails:
         Draws.
     weight : array, shape (draw,)
         Weights with sum 1.
+    together : int
+        So many that follow each other may depend on each other, such as a draw and its opposite; others are independent.
 
     Examples
     --------
@@ -116,11 +145,11 @@ def weighted_tails(values: Array, weight: Array) -> Tails:
     quantiles = weighted_quantiles(values, weight, (*LEVELS, 0.5))
     *levels, median = quantiles
     sd = ROBUST * weighted_quantiles(np.abs(values - median), weight, (0.5,))[0]
-    square = weight**2
-    below = [(square @ (values <= levels[at]), p) for at, p in ((1, TAIL), (4, 1 - TAIL))]
-    # sum of w^2 (1[x <= q] - p)^2, the variance of the share below
-    variance = np.array([own * (1 - p) ** 2 + (square.sum() - own) * p**2 for own, p in below])
-    return tails(levels, sd, TAIL * (1 - TAIL) / variance)
+    variance = []
+    for at, p in ((1, TAIL), (4, 1 - TAIL)):
+        share = weight[:, None] * ((values <= levels[at]) - p)
+        variance.append((share.reshape(-1, together, values.shape[1]).sum(axis=1) ** 2).sum(axis=0))
+    return tails(levels, sd, TAIL * (1 - TAIL) / np.array(variance))
 
 
 def weighted_quantiles(values: Array, weight: Array, levels: Sequence[float]) -> Array:

@@ -5,7 +5,8 @@ it was: the shape k-hat of their largest values, the effective draws 1 / sum w^2
 
     reliable    at least 400 effective draws, k-hat below its limit, no reported mean moved by more than 0.15 sd and no sd by
                 more than 15 %; or, where the weights are too uneven to tell, draws that transitions of the exact posterior
-                leave where they are (`bayesglm.engines.moves`)
+                leave where they are (`bayesglm.engines.moves`). And in either case 5% and 95% quantiles that are not moved by
+                more than 0.4 robust sds, and known within 0.15 (`bayesglm.engines.quantiles`).
 
 Engines that approximate make one with `judge`; it travels with the fit, and checks and summaries show it.
 
@@ -14,17 +15,21 @@ Source: Vehtari, Simpson, Gelman, Yao and Gabry (2024), Journal of Machine Learn
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesglm.engines.quantiles import TAIL, Tails, weighted_quantiles, weighted_tails
+
 Array = NDArray[np.float64]
 FEWEST_EFFECTIVE = 400
 MOST_MEAN_MOVED = 0.15
 MOST_SD_MOVED = 0.15
+MOST_QUANTILE_MOVED = 0.4  # robust sds; an sd that changes by 15 % moves a normal quantile by 0.25
+MOST_QUANTILE_ERROR = 0.15
 HIGHEST_K_HAT = 0.7
 LEAST_ACCEPTANCE = 0.6
 
@@ -62,12 +67,34 @@ class Moved:
         Largest relative change of an sd.
     sd_of : str
         Of which parameter.
+    quantile : float
+        Largest shift of a 5% or 95% quantile, in robust sds.
+    quantile_of : str
+        Of which parameter.
     """
 
     mean: float
     mean_of: str
     sd: float
     sd_of: str
+    quantile: float = 0.0
+    quantile_of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """How well draws know the ends of intervals.
+
+    Attributes
+    ----------
+    error : float
+        Largest Monte Carlo error of a 5% or 95% quantile, in robust sds.
+    error_of : str
+        Of which parameter.
+    """
+
+    error: float
+    error_of: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +146,8 @@ class Verdict:
         How far the weights moved means and sds.
     drift : Drift, optional
         What transitions of the exact posterior did, where the weights could not tell.
+    known : Known, optional
+        How well the draws know 5% and 95% quantiles.
     """
 
     reliable: bool
@@ -131,16 +160,20 @@ class Verdict:
     group_k_hat: float | None = None
     moved: Moved | None = None
     drift: Drift | None = None
+    known: Known | None = None
 
     @property
     def summary(self) -> str:
         """The verdict in a line."""
         found = [f"k-hat {self.k_hat:.2f}", f"{self.effective:.0f} effective of {self.proposals} draws"]
         if self.moved is not None:
-            found.append(f"the correction moved means by up to {self.moved.mean:.2f} sd ({self.moved.mean_of}) "
-                         f"and sds by up to {self.moved.sd:.0%} ({self.moved.sd_of})")
+            found.append(f"the correction moved means by up to {self.moved.mean:.2f} sd ({self.moved.mean_of}), "
+                         f"sds by up to {self.moved.sd:.0%} ({self.moved.sd_of}) "
+                         f"and 5% and 95% quantiles by up to {self.moved.quantile:.2f} sd ({self.moved.quantile_of})")
         if self.drift is not None:
             found.append(f"exact transitions moved {self.drift.score_of} the most, by {self.drift.score:.1f} Monte Carlo errors")
+        if self.known is not None:
+            found.append(f"5% and 95% quantiles are known within {self.known.error:.2f} sd ({self.known.error_of})")
         word = "reliable" if self.reliable else f"not reliable, because {'; '.join(self.reasons)}"
         return f"{word} ({', '.join(found)})"
 
@@ -152,11 +185,16 @@ class Verdict:
             found.append(("largest k-hat of a group", "", self.group_k_hat, HIGHEST_K_HAT))
         if self.moved is not None:
             found += [("mean moved by the correction, in sds", self.moved.mean_of, self.moved.mean, MOST_MEAN_MOVED),
-                      ("sd changed by the correction, relative", self.moved.sd_of, self.moved.sd, MOST_SD_MOVED)]
+                      ("sd changed by the correction, relative", self.moved.sd_of, self.moved.sd, MOST_SD_MOVED),
+                      ("5% or 95% quantile moved by the correction, in robust sds", self.moved.quantile_of, self.moved.quantile,
+                       MOST_QUANTILE_MOVED)]
         if self.drift is not None:
             found += [("moved by exact transitions, in Monte Carlo errors",
                        self.drift.score_of, self.drift.score, self.drift.limit),
                       ("acceptance of these transitions", "", self.drift.acceptance, LEAST_ACCEPTANCE)]
+        if self.known is not None:
+            found.append(("Monte Carlo error of a 5% or 95% quantile, in robust sds", self.known.error_of, self.known.error,
+                          MOST_QUANTILE_ERROR))
         return found
 
     def to_dict(self) -> dict[str, Any]:
@@ -166,9 +204,10 @@ class Verdict:
     @staticmethod
     def from_dict(told: Mapping[str, Any]) -> Verdict:
         """Return the verdict that `to_dict` wrote."""
-        moved, drift = told["moved"], told["drift"]
+        moved, drift, known = told["moved"], told["drift"], told.get("known")
         return Verdict(**{**told, "reasons": tuple(told["reasons"]), "moved": None if moved is None else Moved(**moved),
-                          "drift": None if drift is None else Drift(**drift)})
+                          "drift": None if drift is None else Drift(**drift),
+                          "known": None if known is None else Known(**known)})
 
 
 def k_hat_limit(proposals: int) -> float:
@@ -204,11 +243,16 @@ def smooth(log_ratio: Array) -> Weights:
     # psislw takes the negative log ratios; what has no density is far below everything else.
     filled = np.where(finite, log_ratio - log_ratio[finite].max(), -700.0)
     if np.ptp(filled) < 1e-10:
-        return Weights(np.full(len(log_ratio), 1.0 / len(log_ratio)), -np.inf, float(len(log_ratio)))
+        return even(len(log_ratio))
     log_weight, k_hat = array_stats.psislw(-filled)
     weight = np.where(finite, np.exp(log_weight - log_weight.max()), 0.0)
     weight /= weight.sum()
     return Weights(weight, float(k_hat), float(1.0 / (weight**2).sum()))
+
+
+def even(size: int) -> Weights:
+    """Return the weights of draws that are taken as they are."""
+    return Weights(np.full(size, 1.0 / size), -np.inf, float(size))
 
 
 def resample(weight: Array, size: int, rng: np.random.Generator) -> NDArray[np.intp]:
@@ -259,13 +303,30 @@ def moved(variables: Mapping[str, Array], before: Array, after: Array) -> Moved:
     sds = [np.sqrt(weight @ (values - mean) ** 2) for weight, mean in zip((before, after), means, strict=True)]
     shift = np.abs(means[1] - means[0]) / sds[1]
     change = np.abs(sds[0] / sds[1] - 1.0)
-    i, j = int(np.nanargmax(shift)), int(np.nanargmax(change))
-    return Moved(float(shift[i]), labels[i], float(change[j]), labels[j])
+    tails, ends = weighted_tails(values, after), weighted_quantiles(values, before, (TAIL, 1 - TAIL))
+    pulled = np.abs(ends - np.array([tails.lower, tails.upper])).max(axis=0) / tails.sd
+    i, j, k = (int(np.nanargmax(each)) for each in (shift, change, pulled))
+    return Moved(float(shift[i]), labels[i], float(change[j]), labels[j], float(pulled[k]), labels[k])
+
+
+def known(labels: Sequence[str], tails: Tails) -> Known:
+    """Return how well draws know 5% and 95% quantiles, at worst.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        Parameters.
+    tails : Tails
+        The ends of their intervals.
+    """
+    errors = tails.errors()
+    worst = int(np.argmax(errors))
+    return Known(float(errors[worst]), labels[worst])
 
 
 def judge(
     weights: Weights, moved: Moved | None, *, correction: str, drift: Drift | None = None, group_k_hat: float | None = None,
-    against: tuple[str, ...] = (),
+    known: Known | None = None, against: tuple[str, ...] = (),
 ) -> Verdict:
     """Return the verdict on an approximation.
 
@@ -281,21 +342,24 @@ def judge(
         What transitions of the exact posterior did to its draws; decides where `conclusive` says that the weights cannot.
     group_k_hat : float, optional
         The largest k-hat of groups that were integrated one by one.
+    known : Known, optional
+        How well the draws that are returned know 5% and 95% quantiles.
     against : tuple of str
         What speaks against it whatever the weights say, such as a curvature that is not positive definite.
     """
     proposals = len(weights.weight)
     reasons = list(against)
-    if conclusive(weights):
+    if weights.effective >= FEWEST_EFFECTIVE:  # whatever k-hat is: so many draws have seen at least this
         reasons += _moved_too_far(moved)
-    elif drift is None:
-        reasons.append(f"k-hat is {weights.k_hat:.2f} and {weights.effective:.0f} effective draws remain of {proposals}")
-    else:
-        reasons += _drifted(drift)
+    if not conclusive(weights):
+        reasons += _drifted(drift) if drift is not None else [
+            f"k-hat is {weights.k_hat:.2f} and {weights.effective:.0f} effective draws remain of {proposals}"]
     if group_k_hat is not None and not group_k_hat < HIGHEST_K_HAT:
         reasons.append(f"a group has k-hat {group_k_hat:.2f}")
+    if known is not None and not known.error <= MOST_QUANTILE_ERROR:
+        reasons.append(f"5% and 95% quantiles of {known.error_of} are known within {known.error:.2f} sd only")
     return Verdict(not reasons, tuple(reasons), correction, proposals, weights.effective, weights.k_hat, k_hat_limit(proposals),
-                   group_k_hat, moved, drift)
+                   group_k_hat, moved, drift, known)
 
 
 def conclusive(weights: Weights) -> bool:
@@ -309,6 +373,8 @@ def _moved_too_far(moved: Moved | None) -> list[str]:
     found = []
     if not moved.mean <= MOST_MEAN_MOVED:
         found.append(f"the correction moves the mean of {moved.mean_of} by {moved.mean:.2f} sd")
+    if not moved.quantile <= MOST_QUANTILE_MOVED:
+        found.append(f"the correction moves a 5% or 95% quantile of {moved.quantile_of} by {moved.quantile:.2f} sd")
     if not moved.sd <= MOST_SD_MOVED:
         found.append(f"the correction changes the sd of {moved.sd_of} by {moved.sd:.0%}")
     return found

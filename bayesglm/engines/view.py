@@ -8,23 +8,25 @@ A view draws from a proposal (`bayesglm.engines.proposal`) and knows the exact l
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesglm.engines.approximation import reported
+from bayesglm.engines.approximation import Returned, reported, worth
 from bayesglm.engines.evaluations import evaluate, in_threads
 from bayesglm.engines.mirror import Mirror, mirror
 from bayesglm.engines.native import Native
-from bayesglm.engines.proposal import Proposal, adapted, first_proposal, theta_shape
+from bayesglm.engines.proposal import PAIR, Proposal, adapted, first_proposal, theta_shape
+from bayesglm.engines.quantiles import ENOUGH
 from bayesglm.engines.structured import Prepared
-from bayesglm.engines.verdict import FEWEST_EFFECTIVE, Verdict, Weights, judge, moved, smooth
+from bayesglm.engines.verdict import FEWEST_EFFECTIVE, MOST_QUANTILE_ERROR, Verdict, Weights, judge, moved, smooth
 from bayesglm.latent.levels import CANDIDATES, SPREAD, Integrated, Levels, rule_of
 
 Array = NDArray[np.float64]
 MOST_NUMBERS = 4_000_000  # of all proposals together, unless a block has more
+MOST_INTEGRATED = 8_000  # draws whose levels are integrated out: each takes a millisecond or more
 ROUNDS = 4
 FEWEST_TO_LEARN_FROM = 50.0  # effective draws
 COSTLY = 20_000  # evaluations of a cell for one draw
@@ -51,8 +53,10 @@ class View:
         What the weights are over, in words.
     block, most : int
         Draws that are taken at a time, and at most.
-    wanted : tuple of int
-        Effective draws that are enough in each round.
+    wanted : int
+        Effective draws that are enough.
+    returned : Returned
+        How many of equal weight will be taken of them.
     """
 
     proposal: Proposal
@@ -62,7 +66,8 @@ class View:
     correction: str
     block: int
     most: int
-    wanted: tuple[int, ...]
+    wanted: int
+    returned: Returned
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +82,8 @@ class Round:
         Of the posterior.
     plain : Weights
         Of the approximation: coefficients and levels as they were proposed, hyperparameters as the weights show them.
+    draws : int
+        How many of equal weight to take.
     verdict : Verdict
         What to think of the weights.
     """
@@ -85,14 +92,15 @@ class Round:
     q: Array
     weights: Weights
     plain: Weights
+    draws: int
     verdict: Verdict
 
 
 def learn(prepared: Prepared, view: View, doubts: tuple[str, ...], *, seed: np.random.SeedSequence) -> Round:
     """Draw, weigh, and draw again from where the weights are, until they are reliable or there is nothing to learn from."""
-    proposal = view.proposal
-    for wanted, own in zip(view.wanted, seed.spawn(len(view.wanted)), strict=True):
-        found = _round(prepared, view, proposal, doubts, wanted=wanted, seed=own)
+    proposal, rounds = view.proposal, seed.spawn(ROUNDS)
+    for own in rounds:
+        found = _round(prepared, view, proposal, doubts, last=own is rounds[-1], seed=own)
         if found.verdict.reliable or doubts or found.weights.effective < FEWEST_TO_LEARN_FROM:
             break
         proposal = adapted(proposal, found.x, found.weights)
@@ -100,36 +108,58 @@ def learn(prepared: Prepared, view: View, doubts: tuple[str, ...], *, seed: np.r
 
 
 def _round(
-    prepared: Prepared, view: View, proposal: Proposal, doubts: tuple[str, ...], *, wanted: int, seed: np.random.SeedSequence,
+    prepared: Prepared, view: View, proposal: Proposal, doubts: tuple[str, ...], *, last: bool, seed: np.random.SeedSequence,
 ) -> Round:
-    """Return blocks of draws with weights, until there are as many effective draws as wanted or no hope of enough."""
+    """Return blocks of draws with weights, until they are worth what is wanted or there is no hope of it.
+
+    Where the weights already speak against the proposal, it is time to learn and not to know quantiles, except in the last round.
+    """
     blocks: list[tuple[Array, Array, Array, Array]] = []
+    found, look = None, 0
     for own in seed.spawn(-(-view.most // view.block)):
         numbers, rest = own.spawn(2)
-        x = view.same.nearest(proposal.log_density, proposal.draw(np.random.default_rng(numbers), view.block // 2))
-        log_density, q = view.complete(x, rest)
-        blocks.append((x, q, log_density, log_density - view.same.log_density(proposal.log_density, x)))
-        weights = smooth(np.concatenate([log_ratio for *_, log_ratio in blocks]))
-        if weights.effective >= wanted or weights.effective * view.most < FEWEST_EFFECTIVE * view.block * len(blocks):
+        drawn = view.same.nearest(proposal.log_density, proposal.draw(np.random.default_rng(numbers), view.block // 2))
+        exact, whole = view.complete(drawn, rest)
+        blocks.append((drawn, whole, exact, view.same.log_density(proposal.log_density, drawn)))
+        weights = smooth(np.concatenate([each - proposed for *_, each, proposed in blocks]))
+        count, found = len(weights.weight), None
+        if weights.effective * view.most < FEWEST_EFFECTIVE * count:
             break
-    x, q, log_density, log_ratio = map(np.concatenate, zip(*blocks, strict=True))
-    plain = smooth(theta_shape(proposal, x, log_density) + proposal.log_field(x) - (log_density - log_ratio))
+        if weights.effective >= view.wanted and count >= look:
+            found = _weighed(prepared, view, proposal, doubts, weights, blocks)
+            error = 0.0 if found.verdict.known is None else found.verdict.known.error
+            look = int(count * (error / ENOUGH) ** 2)  # when it will be small enough
+            wrong = len(found.verdict.reasons) > (error > MOST_QUANTILE_ERROR)
+            if error <= ENOUGH or count * (error / MOST_QUANTILE_ERROR) ** 2 > view.most or (wrong and not last):
+                break
+    return found or _weighed(prepared, view, proposal, doubts, weights, blocks)
+
+
+def _weighed(
+    prepared: Prepared, view: View, proposal: Proposal, doubts: tuple[str, ...], weights: Weights,
+    blocks: Sequence[tuple[Array, Array, Array, Array]],
+) -> Round:
+    """Return the draws of all blocks with what their weights say."""
+    x, q, log_density, proposed = map(np.concatenate, zip(*blocks, strict=True))
+    shape = theta_shape(proposal, x, log_density) + proposal.log_field(x) - proposed
+    plain = smooth(np.where(np.isfinite(log_density), shape, -np.inf))
     shift = moved(reported(prepared, q), plain.weight, weights.weight)
     enough = weights.effective >= FEWEST_EFFECTIVE and view.group_k_hat is not None
     group = view.group_k_hat(x[int(np.argmax(weights.weight))]) if enough and view.group_k_hat is not None else None
-    verdict = judge(weights, shift, correction=view.correction, group_k_hat=group, against=doubts)
-    return Round(x, q, weights, plain, verdict)
+    draws, known = worth(prepared, q, weights, view.returned, PAIR)
+    verdict = judge(weights, shift, correction=view.correction, group_k_hat=group, known=known, against=doubts)
+    return Round(x, q, weights, plain, draws, verdict)
 
 
-def joint_view(prepared: Prepared, density: Native, *, wanted: int, most: int, cores: int | None) -> View:
+def joint_view(prepared: Prepared, density: Native, *, returned: Returned, most: int, cores: int | None) -> View:
     """Return the view of all coordinates at once."""
     transported = prepared.transported
     return View(first_proposal(transported.posterior.field), mirror(transported), lambda q, _: (evaluate(density, q, cores), q),
                 None, "weights over all parameters", 1_000, min(most, max(1_000, MOST_NUMBERS // transported.size)),
-                (wanted,) * ROUNDS)
+                returned.least, returned)
 
 
-def levels_view(prepared: Prepared, levels: Levels, *, wanted: int, most: int, cores: int | None) -> View:
+def levels_view(prepared: Prepared, levels: Levels, *, returned: Returned, most: int, cores: int | None) -> View:
     """Return the view of what all levels share."""
     transported, rule = prepared.transported, rule_of(levels.widest)
     whole, same = first_proposal(transported.posterior.field), mirror(transported)
@@ -156,9 +186,9 @@ def levels_view(prepared: Prepared, levels: Levels, *, wanted: int, most: int, c
     compact = replace(whole, few=np.arange(size), mean=mean, triangle=triangle, rest=np.arange(0), rest_mean=np.zeros(0),
                       rest_sd=np.ones(0))
     costly = len(rule.nodes) * len(transported.posterior.likelihood.pattern) > COSTLY
-    enough = min(wanted, FEWEST_EFFECTIVE * 5 // 4) if costly else wanted
+    enough = min(returned.least, FEWEST_EFFECTIVE * 5 // 4) if costly else returned.least
     return View(compact, Mirror(same.reference, same.signs[:, few]), complete, group_k_hat,
-                "weights over what groups share, groups integrated one by one", 250, most, (enough,) * ROUNDS)
+                "weights over what groups share, groups integrated one by one", 250, min(most, MOST_INTEGRATED), enough, returned)
 
 
 def summit(log_density: Callable[[Array], Array], size: int) -> tuple[Array, Array]:

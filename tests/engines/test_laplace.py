@@ -10,7 +10,7 @@ import pytest
 
 import bayesglm as bg
 from bayesglm.engines import Laplace
-from bayesglm.engines.approximation import compiled
+from bayesglm.engines.approximation import Returned, compiled
 from bayesglm.engines.moves import DRAWS, drift
 from bayesglm.engines.native import native
 from bayesglm.engines.structured import prepare
@@ -54,8 +54,8 @@ def test_both_ways_of_weighting_find_the_same_posterior() -> None:
     levels = levels_of(prepared.transported.posterior.field)
     assert levels is not None
     found = []
-    for view in (joint_view(prepared, compiled(prepared), wanted=2_000, most=4_000, cores=1),
-                 levels_view(prepared, levels, wanted=2_000, most=4_000, cores=1)):
+    for view in (joint_view(prepared, compiled(prepared), returned=Returned(2_000, 2_000, 1_000), most=4_000, cores=1),
+                 levels_view(prepared, levels, returned=Returned(2_000, 2_000, 1_000), most=4_000, cores=1)):
         one = learn(prepared, view, (), seed=np.random.SeedSequence(1))
         assert one.verdict.reliable, one.verdict.summary
         labels, values = columns({name: prepared.expand(one.q)[name] for name in ("Intercept", "sd_g", "effect_g")})

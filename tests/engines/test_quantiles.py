@@ -41,7 +41,7 @@ def test_uneven_weights_and_few_draws_are_worth_less() -> None:
     uneven = weighted_tails(values, weight / weight.sum())
     assert even.effective.min() > 3_000
     assert uneven.effective[1, 0] < 500  # where the large weights are
-    assert even.errors(draws=500).min() > 2 * even.errors().max()
+    assert even.resampled(500, 4_000).errors().min() > 2 * even.errors().max()
     np.testing.assert_allclose([uneven.lower[0], uneven.upper[0]], [1 - 1.645, 1 + 1.645], atol=0.35)
 
 
