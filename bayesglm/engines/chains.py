@@ -6,7 +6,6 @@ many as can be at any moment. Waiting changes no draw: each chain has a seed of 
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import importlib.util
 import os
@@ -23,13 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesglm.engines.native import BOTTOM, Native
+from bayesglm.engines.recorder import Recorder, compiled
 from bayesglm.errors import EngineError
 
 Array = NDArray[np.float64]
 PythonDensity = Callable[[], Callable[[Array], tuple[float, Array]]]
 QUANTUM = 25  # draws between two hand-overs of a core, so that short densities do not spend their time waiting
 POLL_SECONDS = 0.05
-EXPAND = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 
 
 class Queue:
@@ -39,36 +38,37 @@ class Queue:
     ----------
     n_chain, cores : int
         Chains, and how many of them run at the same time.
+    tune : int
+        Draws at the beginning of each that are not kept.
     """
 
-    def __init__(self, n_chain: int, cores: int) -> None:
-        self.cores = cores
-        self.condition = threading.Condition()
+    def __init__(self, n_chain: int, cores: int, tune: int) -> None:
+        self.cores, self.tune = cores, tune
+        self.condition = threading.Condition(threading.RLock())
         self.draws: list[list[Array]] = [[] for _ in range(n_chain)]
         self.count = [0] * n_chain  # draws of each chain, warm-up included
         self.waiting: set[int] = set()
         self.limit = [0]
         self.stopped = threading.Event()
 
-    def hand_over(self, chain: int, draw: Array, *, keep: bool) -> None:
-        """Take a draw of a chain, once it is its turn."""
-        count = self.count[chain]
-        if count >= self.limit[0] or count % QUANTUM == 0:
-            self._wait(chain)
-        if self.stopped.is_set():
-            return
-        if keep:
-            self.draws[chain].append(draw)
-        self.count[chain] += 1
+    def put(self, chain: int, rows: Array) -> None:
+        """Take draws of a chain, shape (draw, size)."""
+        kept = rows[max(0, self.tune - self.count[chain]):]
+        self.count[chain] += len(rows)
+        if len(kept) and not self.stopped.is_set():
+            self.draws[chain].append(kept)
 
-    def _wait(self, chain: int) -> None:
-        with self.condition:
+    def turn(self, chain: int) -> int:
+        """Wait until it is the turn of a chain, and return how many draws it may make before it comes back."""
+        if self.count[chain] >= self.limit[0] or self.count[chain] % QUANTUM == 0:
             self.waiting.add(chain)
             self.condition.notify_all()
             while not self._may_draw(chain):
                 self.condition.wait()
             self.waiting.discard(chain)
             self.condition.notify_all()
+        step = QUANTUM - self.count[chain] % QUANTUM
+        return step if self.stopped.is_set() else min(step, self.limit[0] - self.count[chain])
 
     def _may_draw(self, chain: int) -> bool:
         if self.stopped.is_set():
@@ -100,8 +100,10 @@ class Chains:
     ) -> None:
         _lib = library()
         self.tune = tune
-        self.queue = Queue(len(starts), cores or _cores())
+        self.queue = Queue(len(starts), cores or _cores(), tune)
         self.faults: list[BaseException] = []
+        self.recorders = [Recorder(start.size, QUANTUM, partial(self._turn, chain), self.faults)
+                          for chain, start in enumerate(starts)]
         self.dropped = [0]
         self.density = density if callable(density) else density.fresh()
         start_sampler = (partial(_python_sampler, self.density) if callable(self.density)
@@ -117,7 +119,16 @@ class Chains:
 
     def finished(self) -> int:
         """Return how many draws all chains have, those of the warm-up included."""
+        with self.queue.condition:
+            for chain, recorder in enumerate(self.recorders):
+                self.queue.put(chain, recorder.take(everything=False))
         return min(self.queue.count)
+
+    def _turn(self, chain: int) -> int:
+        """Take what a chain has recorded, and let it wait for its turn."""
+        with self.queue.condition:
+            self.queue.put(chain, self.recorders[chain].take(everything=True))
+            return self.queue.turn(chain)
 
     def wait(self, wanted: int, deadline: float | None) -> int:
         """Return how many of the wanted draws all chains have, when they have them or the time is up."""
@@ -129,19 +140,17 @@ class Chains:
             self._raise_faults()
         return got
 
-    def take(self, chain: int, draw: Array) -> None:
-        """Take a draw from the thread of its chain."""
-        self.queue.hand_over(chain, draw, keep=self.queue.count[chain] >= self.tune)
-
     def flat(self, start: int, end: int) -> Array:
         """Return kept draws, shape (draw, chain, size)."""
         first = self.dropped[0]
-        return np.stack([np.stack(draws[start - first:end - first]) for draws in self.queue.draws], axis=1)
+        with self.queue.condition:
+            return np.stack([np.concatenate(draws)[start - first:end - first] for draws in self.queue.draws], axis=1)
 
     def drop(self, end: int) -> None:
         """Forget the draws before a position."""
-        for draws in self.queue.draws:
-            del draws[:end - self.dropped[0]]
+        with self.queue.condition:
+            for draws in self.queue.draws:
+                draws[:] = [np.concatenate(draws)[end - self.dropped[0]:]]
         self.dropped[0] = end
 
     def stats(self, names: Iterable[str], start: int, end: int) -> dict[str, NDArray[Any]]:
@@ -211,21 +220,11 @@ def _variables(_lib: Any) -> Any:
 
 
 def _native_sampler(density: Native, chains: Chains, chain: int, start: Array, settings: Any, _lib: Any) -> Any:
-    size = start.size
-
-    def take(_size: int, _expanded: int, at: int, out: int, _table: int) -> int:
-        try:
-            ctypes.c_double.from_address(out).value = 0.0
-            chains.take(chain, np.frombuffer(ctypes.string_at(at, 8 * size)))
-        except BaseException as fault:
-            chains.faults.append(fault)
-        return 0
-
-    expand, table = EXPAND(take), density.table.ctypes.data
+    recorder, record = chains.recorders[chain], compiled()
     model = _lib.PyMcModel(
-        _lib.LogpFunc(density.address, table, density),
-        _lib.ExpandFunc(size, 1, ctypes.cast(expand, ctypes.c_void_p).value, table, expand),
-        _variables(_lib), size, {"one": 1}, {}, lambda seed: start, None,
+        _lib.LogpFunc(density.address, density.table.ctypes.data, density),
+        _lib.ExpandFunc(start.size, 1, record.address, recorder.state.ctypes.data, (recorder, record)),
+        _variables(_lib), start.size, {"one": 1}, {}, lambda seed: start, None,
     )
     return _lib.PySampler.from_pymc(settings, 1, model, _lib.ProgressType.none(), None, 100, _lib.PyStorage.arrow())
 
@@ -249,7 +248,7 @@ def _python_sampler(density: PythonDensity, chains: Chains, chain: int, start: A
 
     def make_expand(_seed: int, _other: int, _chain: int) -> Callable[[Array], dict[str, Array]]:
         def expand(q: Array) -> dict[str, Array]:
-            chains.take(chain, np.array(q))
+            chains.recorders[chain].record(q)
             return {"nothing": np.zeros(1)}
 
         return expand
