@@ -210,7 +210,7 @@ class Component:
     describe: Callable[[Params, Layout], Mapping[str, Array]]
     parameters: Callable[[int, int, int], int]
     source: str
-    exported: Callable[[Params], tuple[str, Mapping[str, Array]]] | None = None
+    exported: Callable[[Params, Layout], tuple[str, Mapping[str, Array]]] | None = None
     exposed: bool = False
     shared: bool = False
     latent: Latent | None = None

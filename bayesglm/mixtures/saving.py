@@ -222,13 +222,14 @@ def export(fit: FittedMixture, path: str | os.PathLike[str]) -> None:
         component, layout = part.component, part.layout
         if component.exported is None:
             raise OptionError(f"a {component.name} component", column=layout.names[0], value=component.name,
-                              rule="the scorer knows Gaussian and categorical components", fix="Score with MixtureFit.score.")
-        form, held = component.exported(params)
+                              rule="it has no form that the scorer knows (exported=)", fix="Score with MixtureFit.score.")
+        form, held = component.exported(params, layout)
         arrays |= {f"{place}_{name}": values for name, values in held.items()}
         blocks.append({"form": form, "arrays": list(held), "names": layout.names, "levels": layout.levels,
-                       "log": layout.log.tolist(), "center": layout.center.tolist(), "scale": layout.scale.tolist()})
-    about = {"format": SCORER, "columns": [name for part in fit.parts for name in part.layout.names], "ids": fit.ids,
-             "blocks": blocks}
+                       "log": layout.log.tolist(), "center": layout.center.tolist(), "scale": layout.scale.tolist(),
+                       "exposure": layout.exposure, "exposure_unit": layout.exposure_unit.tolist()})
+    columns = list(dict.fromkeys(name for part in fit.parts for name in part.columns))
+    about = {"format": SCORER, "columns": columns, "ids": fit.ids, "blocks": blocks}
     content = io.BytesIO()
     np.savez(content, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
     try:

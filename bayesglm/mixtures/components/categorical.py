@@ -85,5 +85,5 @@ MEMBER = Component(
     predictive=_predictive, simulate=_simulate, draw=_draw, describe=_describe,
     parameters=lambda size, levels, components: components * (levels - 1),
     source="Gelman et al. (2013), Bayesian Data Analysis, section 3.4", symbolic=Symbolic(_write, _start),
-    exported=lambda params: ("categories", {"log_probability": np.log(_shares(params))}),
+    exported=lambda params, layout: ("categories", {"log_probability": np.log(_shares(params))}),
 )

@@ -162,7 +162,7 @@ def predictive(params: Params, data: Array) -> Array:
     return found
 
 
-def exported(params: Params) -> tuple[str, Mapping[str, Array]]:
+def exported(params: Params, layout: Layout) -> tuple[str, Mapping[str, Array]]:  # noqa: ARG001 - the contract's
     """Return the multivariate Student-t as the scorer takes it."""
     df, scale = _scale(params)
     return "joint", joint_student_t(df, params["mean"], np.linalg.cholesky(scale))

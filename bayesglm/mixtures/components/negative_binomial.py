@@ -17,7 +17,7 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 from numpy.typing import NDArray
-from scipy.special import betaln, digamma, gammaln, logsumexp, softmax
+from scipy.special import betaln, digamma, gammaln, softmax
 
 from bayesglm.mixtures.component import Array, Component, Drawn, Layout, Params, Symbolic
 from bayesglm.mixtures.components.poisson import (
@@ -28,10 +28,13 @@ from bayesglm.mixtures.components.poisson import (
     over_cells,
     root_rates,
     with_exposure,
+    without_exposure,
 )
 from bayesglm.mixtures.grid import choose, describe_grid, start_place, write_place
+from bayesglm.mixtures.scorer import BetaNegativeBinomial
 
 CONCENTRATIONS = np.array([0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.5, 7.0, 10.0, 15.0, 25.0, 50.0, 100.0, 300.0])
+_NEGLIGIBLE = 1e-20  # probability on the grid that no count shows
 
 
 def _prior(data: Array, levels: int) -> Params:  # noqa: ARG001 - the contract's
@@ -87,20 +90,25 @@ def _divergence(prior: Params, params: Params) -> Array:
     return np.asarray((share * (of_p + of_grid)).sum(axis=(1, 2)))
 
 
+def _pairs(params: Params) -> Mapping[str, Array]:
+    """Return each component's columns at each concentration that is not negligible as the scorer takes them, column by column."""
+    share = params["share"].swapaxes(0, 1)
+    at = np.nonzero(share > _NEGLIGIBLE)
+    held = {name: np.broadcast_to(params[name], params["share"].shape).swapaxes(0, 1)[at] for name in ("success", "failure")}
+    return {"column": at[0].astype(np.float64), "component": at[1].astype(np.float64), "concentration": CONCENTRATIONS[at[2]],
+            **held, "log_share": np.log(share[at])}
+
+
 def _predictive(params: Params, data: Array) -> Array:
     """Beta negative binomial at each concentration, then their mixture."""
-    with np.errstate(divide="ignore"):
-        log_share = np.log(params["share"])
+    pairs = dict(_pairs(params))
+    column = pairs.pop("column")
+    by_column = [{name: values[column == j] for name, values in pairs.items()} for j in range(params["share"].shape[1])]
+    return over_cells(data, [BetaNegativeBinomial(**each) for each in by_column])
 
-    def log_probability(column: int, counts: Array, exposure: Array) -> Array:
-        gammas = _gammas(counts, exposure) - gammaln(counts + 1)[:, None]
-        more, found = CONCENTRATIONS * exposure[:, None], np.empty((len(counts), len(log_share)))
-        for k, (a, b) in enumerate(zip(params["success"][:, column], params["failure"][:, column], strict=True)):
-            each = gammas + betaln(a + more, b + counts[:, None]) - betaln(a, b)
-            found[:, k] = logsumexp(each + log_share[k, column], axis=1)
-        return found
 
-    return over_cells(data, log_probability)
+def _exported(params: Params, layout: Layout) -> tuple[str, Mapping[str, Array]]:
+    return "negative_binomial", {**_pairs(params), "fixed": without_exposure(layout)}
 
 
 def _drawn(params: Params, size: int, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -174,5 +182,5 @@ MEMBER = Component(
     update=_update, natural=_natural, divergence=_divergence, predictive=_predictive, simulate=_simulate, draw=_draw,
     describe=_describe, parameters=lambda size, levels, components: 2 * components * size,
     source="Johnson, Kemp and Kotz (2005), Univariate Discrete Distributions, sections 5.1 and 6.2", exposed=True,
-    symbolic=Symbolic(_write, _start),
+    exported=_exported, symbolic=Symbolic(_write, _start),
 )

@@ -5,7 +5,7 @@ rate_j ~ Gamma(shape_j, per_j), x_j ~ Poisson(exposure_j rate_j); the predictive
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,10 @@ from scipy.special import digamma, gammaln
 from bayesglm.data.faults import raise_where
 from bayesglm.errors import ColumnTypeError, OptionError
 from bayesglm.mixtures.component import Array, Component, Drawn, Layout, Params, Symbolic
+from bayesglm.mixtures.scorer import GammaPoisson
+from bayesglm.mixtures.scorer.counts import Counted
+
+_ROWS = 4096  # cells at once, to bound memory
 
 
 def check_counts(name: str, values: Array) -> None:
@@ -49,21 +53,23 @@ def root_rates(data: Array) -> Array:
     return np.asarray(2 * np.sqrt(np.where(unseen, mean_rate(data), counts / np.where(unseen, 1.0, exposure))))
 
 
-def over_cells(data: Array, log_probability: Callable[[int, Array, Array], Array]) -> Array:
+def over_cells(data: Array, columns: Sequence[Counted]) -> Array:
     """Return log probabilities of rows, shape (row, component), from those of each column's distinct cells.
 
     Parameters
     ----------
     data : array, shape (row, 2 column)
         Counts and exposures.
-    log_probability : callable
-        ``log_probability(column, counts, exposure)`` gives those of some cells of a column, shape (cell, component).
+    columns : sequence of Counted
+        The columns.
     """
     counts, exposure = counts_and_exposure(data)
     found: list[Array] = []
-    for j in range(counts.shape[1]):
+    for j, column in enumerate(columns):
         cells, place = np.unique(counts[:, j] + 1j * exposure[:, j], return_inverse=True)
-        found.append(log_probability(j, cells.real, cells.imag)[place])
+        pieces = [cells[start:start + _ROWS, None] for start in range(0, len(cells), _ROWS)]
+        logs = [column.complete(column.of_count(each.real), each.real, each.imag) for each in pieces]
+        found.append(np.concatenate(logs)[place])
     return np.asarray(sum(found))
 
 
@@ -111,14 +117,16 @@ def _divergence(prior: Params, params: Params) -> Array:
 
 
 def _predictive(params: Params, data: Array) -> Array:
-    def log_probability(column: int, counts: Array, exposure: Array) -> Array:
-        x, e = counts[:, None], exposure[:, None]
-        shape, per = params["shape"][:, column], params["per"][:, column]
-        log_e = np.log(np.where(e > 0, e, 1.0))
-        return np.asarray(gammaln(x + shape) - gammaln(shape) - gammaln(x + 1) - shape * np.log1p(e / per)
-                          + x * (log_e - np.log(per + e)))
+    return over_cells(data, [GammaPoisson(*each) for each in zip(params["shape"].T, params["per"].T, strict=True)])
 
-    return over_cells(data, log_probability)
+
+def without_exposure(layout: Layout) -> Array:
+    """Return 1 for the columns that have no exposure, else 0, shape (column,)."""
+    return np.array([not name for name in layout.exposure], np.float64)
+
+
+def _exported(params: Params, layout: Layout) -> tuple[str, Mapping[str, Array]]:
+    return "poisson", {"shape": params["shape"], "per": params["per"], "fixed": without_exposure(layout)}
 
 
 def _simulate(params: Params, labels: NDArray[np.intp], exposure: Array, rng: np.random.Generator) -> Array:
@@ -157,5 +165,5 @@ MEMBER = Component(
     divergence=_divergence, predictive=_predictive, simulate=_simulate, draw=_draw, describe=_describe,
     parameters=lambda size, levels, components: components * size,
     source="Gelman et al. (2013), Bayesian Data Analysis, section 2.6", exposed=True,
-    symbolic=Symbolic(_write, _start),
+    exported=_exported, symbolic=Symbolic(_write, _start),
 )

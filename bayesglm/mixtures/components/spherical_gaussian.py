@@ -73,7 +73,7 @@ def _predictive(params: Params, data: Array) -> Array:
     return found
 
 
-def _exported(params: Params) -> tuple[str, Mapping[str, Array]]:
+def _exported(params: Params, layout: Layout) -> tuple[str, Mapping[str, Array]]:  # noqa: ARG001 - the contract's
     size = params["mean"].shape[1]
     root = np.zeros((len(params["mean"]), size, size))
     root[:, range(size), range(size)] = np.sqrt(_variance(params))

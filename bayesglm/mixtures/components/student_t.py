@@ -19,10 +19,9 @@ from typing import Any
 
 import numpy as np
 import pytensor.tensor as pt
-from numpy.polynomial import Chebyshev
 from numpy.typing import NDArray
 from scipy import stats
-from scipy.special import gammaln, logsumexp, softmax
+from scipy.special import gammaln, softmax
 
 from bayesglm.mixtures.component import Array, Component, Drawn, Latent, Layout, Params, Symbolic, filled
 from bayesglm.mixtures.components.gaussian import (
@@ -35,11 +34,11 @@ from bayesglm.mixtures.components.gaussian import (
 )
 from bayesglm.mixtures.gaps import complete, completed_sums, distance, patterns
 from bayesglm.mixtures.grid import choose, describe_grid, quantile, start_place, write_place
+from bayesglm.mixtures.scorer import scale_mixture
 from bayesglm.mixtures.wishart import start_normal_wishart, write_normal_wishart
 
 DEGREES = np.array([1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 15.0, 30.0, 100.0])
-_REACH = 40.0  # nats below the peak at which the integral over the scale of a row ends
-_SERIES = (32, 64, 128)  # degrees of Chebyshev series in the log of 1 + squared distance
+_FEW = 1000  # rows for which no table is worth its making
 _NEGLIGIBLE = 1e-9  # probability on the grid that no density shows
 
 
@@ -142,58 +141,34 @@ def _expect(params: Params | None, data: Array) -> tuple[Array, Callable[[Array]
     return logs, sums
 
 
-def _kernel(params: Params, k: int, g: int, data: Array, held: NDArray[np.bool_]) -> Array:
-    """Return the log predictive density at one g, which depends on a row by its Mahalanobis distance alone."""
-    size = int(held.sum())
-    df = params["nu"][k, g] - params["mean"].shape[2] + 1
-    chol = np.linalg.cholesky(params["psi"][k, g][np.ix_(held, held)] / df)
-    white = (data[:, held] - params["mean"][k, g, held]) @ np.linalg.inv(chol).T
-
-    def log_density(distance: Array) -> Array:
-        return _log_radial(np.expm1(distance), size, df, params["kappa"][k, g], DEGREES[g])
-
-    return np.asarray(_by_series(log_density, np.log1p((white**2).sum(axis=1))) - np.log(np.diag(chol)).sum())
-
-
-def _by_series(function: Callable[[Array], Array], at: Array) -> Array:
-    """Return a function at many points by the first Chebyshev series whose last terms are negligible, else at each point."""
-    for degree in _SERIES:
-        if 2 * degree > len(at):
-            break
-        series = Chebyshev.interpolate(function, degree, [at.min(), at.max() + 1e-6])
-        if np.abs(series.coef[-4:]).max() < 1e-11 * np.abs(series.coef).max():
-            return np.asarray(series(at))
-    return function(at)
-
-
-def _log_radial(square: Array, size: int, df: float, kappa: float, free: float) -> Array:
-    """Return the log density at squared distances: a multivariate t given u, which is summed over a grid of log u.
-
-    The integrand falls off as u^((free + size) / 2) below 1 / square and as exp(-u free / 2) above 1. It is analytic where the
-    imaginary part of log u is below pi / 2, so equal steps converge as fast as any rule.
-    """
-    power = (free + size) / 2
-    low, high = -np.log1p(square) - _REACH / power - 1.0, np.log1p(2 * _REACH / free) + 1.0
-    count = int(np.ceil((high - low.min()) / min(0.35, 0.6 / np.sqrt(power)))) + 1
-    log_u = np.linspace(low, high, count, axis=1)
-    widen = np.exp(-log_u) + 1 / kappa
-    constant = gammaln((df + size) / 2) - gammaln(df / 2) - size / 2 * np.log(df * np.pi)
-    of_x = constant - size / 2 * np.log(widen) - (df + size) / 2 * np.log1p(square[:, None] / (df * widen))
-    of_u = free / 2 * np.log(free / 2) - gammaln(free / 2) + free / 2 * (log_u - np.exp(log_u))
-    return np.asarray(logsumexp(of_x + of_u, axis=1) + np.log((high - low) / (count - 1)))
+def _pairs(params: Params, held: NDArray[np.bool_]) -> Mapping[str, Array]:
+    """Return each component at each g that is not negligible as the scorer takes it, over the columns that are held."""
+    k, g = np.nonzero(params["share"] > _NEGLIGIBLE)
+    size, free = int(held.sum()), DEGREES[g]
+    df, kappa = (params["nu"] - params["mean"].shape[2] + 1)[k, g], params["kappa"][k, g]
+    root = np.linalg.cholesky(params["psi"][k, g][:, held][:, :, held] / df[:, None, None])
+    of_x = gammaln((df + size) / 2) - gammaln(df / 2) - size / 2 * np.log(df * np.pi)
+    of_u = free / 2 * np.log(free / 2) - gammaln(free / 2)
+    log_det = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
+    return {"component": k.astype(np.float64), "df": df, "kappa": kappa, "free": free, "mean": params["mean"][k, g][:, held],
+            "root": root, "constant": of_x + of_u - log_det + np.log(params["share"][k, g])}
 
 
 def _predictive(params: Params, data: Array) -> Array:
-    share = params["share"]
-    found = np.full((len(data), len(share)), -np.inf)
+    found = np.zeros((len(data), len(params["share"])))
+    ready: dict[bytes, Callable[[Array], Array]] = {}
     for rows, held in patterns(data):
         if not held.any():
-            found[rows] = 0.0
             continue
-        for k, g in zip(*np.nonzero(share > _NEGLIGIBLE), strict=True):
-            at = _kernel(params, k, g, data[rows], held) + np.log(share[k, g])
-            found[rows, k] = np.logaddexp(found[rows, k], at)
+        key = held.tobytes()
+        if key not in ready:
+            ready[key] = scale_mixture(_pairs(params, held), exact=len(rows) < _FEW)
+        found[rows] = ready[key](data[np.ix_(rows, held)])
     return found
+
+
+def _exported(params: Params, layout: Layout) -> tuple[str, Mapping[str, Array]]:
+    return "scale_mixture", _pairs(params, np.ones(len(layout.names), np.bool_))
 
 
 def _simulate(params: Params, labels: NDArray[np.intp], exposure: Array,  # noqa: ARG001 - the contract's
@@ -266,5 +241,5 @@ MEMBER = Component(
     simulate=_simulate, draw=_draw, describe=_describe,
     parameters=lambda size, levels, components: components * (size + size * (size + 1) // 2 + 1),
     source="Svensén and Bishop (2005), Neurocomputing 64, 235-252", latent=Latent(_width, _expect),
-    symbolic=Symbolic(_write, _start),
+    exported=_exported, symbolic=Symbolic(_write, _start),
 )

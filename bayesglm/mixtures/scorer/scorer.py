@@ -1,14 +1,4 @@
-"""Scorer: the log predictive density of an exported mixture, with NumPy alone and nothing else of the package.
-
-The file that `MixtureFit.export` writes holds weights, means and Cholesky factors; this module, copied as it is to where rows
-come in, reads and scores it. For a part b of a row and component k, in standardised columns z,
-
-    Student-t, jointly:       log c_k - (nu_k + d) / 2 log(1 + |L_k^-1 (z - m_k)|^2 / nu_k)
-    Student-t, independent:   the same for each column, added
-    categories:               log p_kl
-
-and log p(x) = log sum_k w_k exp(sum_b ...) plus the log Jacobian of the standardisation.
-"""
+"""Scorer: an exported mixture, read from its file, and the scores of rows, with NumPy alone."""
 
 from __future__ import annotations
 
@@ -21,11 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .counts import negative_binomial, poisson  # noqa: TID252 - the folder is copied as it is
+from .students import independent, joint, log_sum, scale_mixture  # noqa: TID252
+
 Array = NDArray[np.float64]
 
-FORMAT = "bayesglm scorer 1"
+FORMAT = "bayesglm scorer 2"
 _ROWS = 1024  # at most at once: what they need stays in the processor's cache
-_PRODUCTS = 200_000  # multiplications at once: BLAS takes larger products to several threads, which wait for each other
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,8 +34,12 @@ class Block:
         Whether a column is on the log scale.
     center, scale : array, shape (column,)
         ``value = center + scale * z``.
+    exposure : tuple of str
+        Of counts, the column that multiplies the mean of each column, "" for none; else empty.
+    exposure_unit : array, shape (column,)
+        In which exposures are counted.
     density : callable
-        ``density(z)`` gives the log density of each component, shape (row, component).
+        ``density(z)`` gives the log density of each component, shape (row, component); exposures stand behind counts.
     """
 
     names: tuple[str, ...]
@@ -51,57 +47,9 @@ class Block:
     log: NDArray[np.bool_]
     center: Array
     scale: Array
+    exposure: tuple[str, ...]
+    exposure_unit: Array
     density: Callable[[Array], Array]
-
-
-def joint(arrays: Mapping[str, Array]) -> Callable[[Array], Array]:
-    """Return the log density of multivariate Student-t: rows are whitened, a 1 in front taking the mean away.
-
-    Parameters
-    ----------
-    arrays : mapping
-        ``df`` and ``constant``, shape (component,); ``mean``, shape (component, column); ``root``, Cholesky factors of scales.
-    """
-    df, size = arrays["df"], arrays["mean"].shape[1]
-    inverse = np.linalg.inv(arrays["root"])
-    shift = np.einsum("kij,kj->ki", inverse, arrays["mean"])
-    turn = np.ascontiguousarray(np.concatenate([-shift[:, None], inverse.swapaxes(1, 2)], axis=1))
-    constant, power = arrays["constant"], (df + size) / 2
-    at_once = max(_PRODUCTS // max(size * (size + 1), 1), 1)
-
-    def density(z: Array) -> Array:
-        square = np.empty((len(z), len(df)))
-        for start in range(0, len(z), at_once):
-            rows = z[start:start + at_once]
-            with_one = np.empty((len(rows), size + 1))
-            with_one[:, 0], with_one[:, 1:] = 1.0, rows
-            white = with_one @ turn  # (component, row, column)
-            np.einsum("kni,kni->nk", white, white, out=square[start:start + at_once])
-        return np.asarray(constant - power * np.log1p(square / df))
-
-    return density
-
-
-def log_sum(logs: Array) -> Array:
-    """Return log sum_k exp(logs), shape (row,), for finite logs of shape (row, component).
-
-    Examples
-    --------
-    >>> log_sum(np.log([[1.0, 3.0]])).round(12).tolist() == [round(float(np.log(4)), 12)]
-    True
-    """
-    top = logs.max(axis=1)
-    return np.asarray(top + np.log(np.exp(logs - top[:, None]).sum(axis=1)))
-
-
-def _independent(arrays: Mapping[str, Array]) -> Callable[[Array], Array]:
-    df, mean, scale = arrays["df"], arrays["mean"], arrays["scale"]
-
-    def density(z: Array) -> Array:
-        square = ((z[:, None] - mean) / scale) ** 2
-        return np.asarray(arrays["constant"] - ((df + 1) / 2 * np.log1p(square / df)).sum(axis=2))
-
-    return density
 
 
 def _categories(arrays: Mapping[str, Array]) -> Callable[[Array], Array]:
@@ -109,7 +57,8 @@ def _categories(arrays: Mapping[str, Array]) -> Callable[[Array], Array]:
 
 
 FORMS: Mapping[str, Callable[[Mapping[str, Array]], Callable[[Array], Array]]] = {
-    "joint": joint, "independent": _independent, "categories": _categories,
+    "joint": joint, "independent": independent, "scale_mixture": scale_mixture, "poisson": poisson,
+    "negative_binomial": negative_binomial, "categories": _categories,
 }
 
 
@@ -165,38 +114,42 @@ class Scorer:
             Missing or infinite values, a level that the fit has not seen, a logarithm of a number at or below 0, or another
             number of columns.
         """
-        numbers, jacobian = zip(*(_standardised(block, self._columns(block, rows)) for block in self.blocks), strict=True)
-        found = np.empty(len(numbers[0]))
+        columns = [self._columns(block, rows) for block in self.blocks]
+        found = np.empty(len(columns[0][0]))
         for start in range(0, len(found), _ROWS):
-            place = slice(start, start + _ROWS)
-            logs = self.log_weights + sum(block.density(z[place]) for block, z in zip(self.blocks, numbers, strict=True))
-            found[place] = log_sum(logs)
-        return np.asarray(found + sum(jacobian))
+            place, logs, jacobian = slice(start, start + _ROWS), self.log_weights, np.zeros(1)
+            for block, held in zip(self.blocks, columns, strict=True):
+                z, of_scale = _standardised(block, [each[place] for each in held])
+                logs, jacobian = logs + block.density(z), jacobian + of_scale
+            found[place] = log_sum(logs) + jacobian
+        return found
 
     def _columns(self, block: Block, rows: Any) -> Sequence[NDArray[Any]]:
+        names = [*block.names, *(name for name in block.exposure if name)]
         if isinstance(rows, np.ndarray):
             if rows.ndim != 2 or rows.shape[1] != len(self.columns):
                 raise ValueError(f"rows of shape {rows.shape}: the columns are {', '.join(self.columns)}. Give an array of shape "
                                  f"(row, {len(self.columns)}), or columns by name.")
-            return [rows[:, self.columns.index(name)] for name in block.names]
-        return [np.asarray(rows[name]) for name in block.names]
+            return [rows[:, self.columns.index(name)] for name in names]
+        return [np.asarray(rows[name]) for name in names]
 
 
 def _block(about: Mapping[str, Any], arrays: Mapping[str, Array]) -> Block:
+    density = FORMS[about["form"]](arrays)
     return Block(tuple(about["names"]), tuple(about["levels"]), np.array(about["log"], np.bool_), np.array(about["center"]),
-                 np.array(about["scale"]), FORMS[about["form"]](arrays))
+                 np.array(about["scale"]), tuple(about["exposure"]), np.array(about["exposure_unit"]), density)
 
 
 def _standardised(block: Block, columns: Sequence[NDArray[Any]]) -> tuple[Array, Array]:
     """Return what the densities see, and the log Jacobian of each row."""
     if block.levels:
         place = {level: code for code, level in enumerate(block.levels)}
-        codes = [place.get(str(value)) for value in columns[0].tolist()]
-        if None in codes:
-            raise ValueError(f"`{block.names[0]}`: {columns[0][codes.index(None)]!r} is a level that the fit has not seen. "
+        codes = np.array([place.get(each, -1) for each in map(str, columns[0].tolist())], np.float64)
+        if (codes < 0).any():
+            raise ValueError(f"`{block.names[0]}`: {columns[0][codes < 0][0]!r} is a level that the fit has not seen. "
                              "Drop the rows, or fit again.")
-        return np.array(codes, np.float64)[:, None], np.zeros(len(codes))
-    values = np.stack([np.asarray(each, np.float64) for each in columns], axis=1)
+        return codes[:, None], np.zeros(len(codes))
+    values = np.stack([np.asarray(each, np.float64) for each in columns[:len(block.names)]], axis=1)
     jacobian = np.full(len(values), -np.log(block.scale).sum())
     if block.log.any():
         logged = values[:, block.log]
@@ -207,7 +160,27 @@ def _standardised(block: Block, columns: Sequence[NDArray[Any]]) -> tuple[Array,
         jacobian -= values[:, block.log].sum(axis=1)
     if not np.isfinite(values).all():
         raise ValueError(f"missing or infinite values in {_named(block, ~np.isfinite(values).all(axis=0))}. Drop the rows.")
+    if block.exposure:
+        return np.hstack([values, _exposures(block, values, columns[len(block.names):])]), jacobian
     return (values - block.center) / block.scale, jacobian
+
+
+def _exposures(block: Block, counts: Array, columns: Sequence[NDArray[Any]]) -> Array:
+    """Return exposures in their units, 1 for columns without."""
+    wrong = ((counts < 0) | (counts != np.floor(counts))).any(axis=0)
+    if wrong.any():
+        raise ValueError(f"numbers that are no counts in {_named(block, wrong)}: counts are whole numbers >= 0. "
+                         "Correct the rows.")
+    found, given = np.ones(counts.shape), iter(columns)
+    for j, name in enumerate(block.exposure):
+        if not name:
+            continue
+        each = np.asarray(next(given), np.float64)
+        if not (np.isfinite(each) & (each >= 0) & ((each > 0) | (counts[:, j] == 0))).all():
+            raise ValueError(f"`{name}`: exposures that are missing, infinite, negative, or 0 where something was counted. "
+                             "Correct the rows.")
+        found[:, j] = each / block.exposure_unit[j]
+    return found
 
 
 def _named(block: Block, which: NDArray[np.bool_]) -> str:

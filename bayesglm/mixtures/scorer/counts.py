@@ -1,0 +1,179 @@
+"""Counts: log predictive probabilities of counts over an exposure, with NumPy alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .students import log_sums  # noqa: TID252 - the folder is copied as it is
+
+Array = NDArray[np.float64]
+
+_STIRLING = 10  # from which Stirling's formula is right to the last digit
+_USUAL, _MOST = 64, 4096  # counts that are looked up: so many and four times the mean, and at most so many
+
+
+def log_rising(a: Array | float, s: Array | float) -> Array:
+    """Return log Gamma(a + s) - log Gamma(a) for a > 0 and s >= 0, without the cancellation of their difference.
+
+    Examples
+    --------
+    >>> log_rising(3.0, 2.0).round(12) == np.log(12.0).round(12)  # 3 * 4
+    True
+    >>> float(log_rising(1e12, 1.0).round(9)) == round(float(np.log(1e12)), 9)
+    True
+    """
+    a, s = np.asarray(a, np.float64), np.asarray(s, np.float64)
+    small, found = a < _STIRLING, np.zeros(())
+    if small.any():
+        low, rise = np.where(small, a, 1.0), np.where(small, s, 0.0)
+        above, below = low + rise, low
+        for step in range(1, _STIRLING):
+            above, below = above * (low + rise + step), below * (low + step)
+        found, a = np.log(below / above), np.where(small, a + _STIRLING, a)
+    grown = np.log1p(s / a)
+    return np.asarray(found + (a - 0.5 + s) * grown + s * (np.log(a) - 1) + _rest(a + s) - _rest(a))
+
+
+def _rest(x: Array) -> Array:
+    """Return what Stirling's formula leaves out, for x of at least 10."""
+    y = 1 / (x * x)
+    return np.asarray((((((-691 / 360360 * y + 1 / 1188) * y - 1 / 1680) * y + 1 / 1260) * y - 1 / 360) * y + 1 / 12) / x)
+
+
+class Counted(Protocol):
+    """Log probabilities of one column's counts x over exposures e, in two steps: first what x alone decides."""
+
+    @property
+    def mean(self) -> float:
+        """The largest mean over exposure 1."""
+
+    def of_count(self, x: Array) -> Array:
+        """Return the part that needs no exposure, shape (row, .), for x of shape (row, 1)."""
+
+    def complete(self, part: Array, x: Array, e: Array) -> Array:
+        """Return log probabilities, shape (row, component), given that part, for x and e of shape (row, 1)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GammaPoisson:
+    """Counts with mean e rate, rate ~ Gamma(shape, per), both of shape (component,)."""
+
+    shape: Array
+    per: Array
+
+    @property
+    def mean(self) -> float:
+        """The largest mean over exposure 1."""
+        return float((self.shape / self.per).max())
+
+    def of_count(self, x: Array) -> Array:
+        """Return the part that needs no exposure."""
+        return log_rising(self.shape, x) - log_rising(1.0, x) - x * np.log(self.per)
+
+    def complete(self, part: Array, x: Array, e: Array) -> Array:
+        """Return log probabilities given that part."""
+        return np.asarray(part + x * np.log(np.where(e > 0, e, 1.0)) - (self.shape + x) * np.log1p(e / self.per))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BetaNegativeBinomial:
+    """Counts ~ NegativeBinomial(c e, p), p ~ Beta(success, failure), for pairs of a component and a concentration c.
+
+    Attributes
+    ----------
+    component : array, shape (pair,)
+        Places of the components, in order.
+    concentration : array, shape (pair,)
+        c, over exposure 1.
+    success, failure : array, shape (pair,)
+        Of p.
+    log_share : array, shape (pair,)
+        Log probability of the concentration in its component.
+    """
+
+    component: Array
+    concentration: Array
+    success: Array
+    failure: Array
+    log_share: Array
+
+    @property
+    def mean(self) -> float:
+        """The largest mean over exposure 1."""
+        return float((self.concentration * self.failure / (self.success - 1)).max())
+
+    def of_count(self, x: Array) -> Array:
+        """Return the part that needs no exposure."""
+        return log_rising(self.failure, x) - log_rising(1.0, x) + self.log_share
+
+    def complete(self, part: Array, x: Array, e: Array) -> Array:
+        """Return log probabilities given that part."""
+        size = self.concentration * e
+        of_x = log_rising(np.where(size > 0, size, 1.0), x)
+        of_p = log_rising(self.success, size) - log_rising(self.success + self.failure, size + x)
+        return log_sums(part + of_x + of_p, self.component)
+
+
+def counted(columns: Sequence[Counted], fixed: Sequence[bool]) -> Callable[[Array], Array]:
+    """Return the sum over columns of log probabilities, shape (row, component), of counts and exposures behind them.
+
+    Parameters
+    ----------
+    columns : sequence of Counted
+        The columns.
+    fixed : sequence of bool
+        Whether the exposure of a column is 1 throughout: probabilities of usual counts are then looked up.
+    """
+    each = [_by_count(column) if alone else _by_both(column) for column, alone in zip(columns, fixed, strict=True)]
+    size = len(columns)
+    return lambda z: np.asarray(np.sum([of(z[:, j:j + 1], z[:, size + j:size + j + 1]) for j, of in enumerate(each)], axis=0))
+
+
+def _by_count(column: Counted) -> Callable[[Array, Array], Array]:
+    of = _looked_up(lambda x: column.complete(column.of_count(x), x, np.ones_like(x)), column.mean)
+    return lambda x, e: of(x)
+
+
+def _by_both(column: Counted) -> Callable[[Array, Array], Array]:
+    of = _looked_up(column.of_count, column.mean)
+    return lambda x, e: column.complete(of(x), x, e)
+
+
+def _looked_up(function: Callable[[Array], Array], mean: float) -> Callable[[Array], Array]:
+    """Return a function of counts that is looked up as far as counts are usual."""
+    table = function(np.arange(float(int(min(_USUAL + 4 * mean, _MOST))))[:, None])
+
+    def of(x: Array) -> Array:
+        found = table.take(np.minimum(x[:, 0], float(len(table) - 1)).astype(np.intp), axis=0)
+        many = x[:, 0] >= len(table)
+        if many.any():
+            found[many] = function(x[many])
+        return np.asarray(found)
+
+    return of
+
+
+def poisson(arrays: Mapping[str, Array]) -> Callable[[Array], Array]:
+    """Return the log probability of counts with gamma rates: ``shape``, ``per``, (component, column), and ``fixed`` (column,)."""
+    columns = [GammaPoisson(*each) for each in zip(arrays["shape"].T, arrays["per"].T, strict=True)]
+    return counted(columns, (arrays["fixed"] > 0).tolist())
+
+
+def negative_binomial(arrays: Mapping[str, Array]) -> Callable[[Array], Array]:
+    """Return the log probability of counts with concentrations on a grid.
+
+    Parameters
+    ----------
+    arrays : mapping
+        The attributes of `BetaNegativeBinomial` for all columns one behind the other, with ``column``, the place of each pair's
+        column; and ``fixed``, 1 for columns without exposure, else 0, shape (column,).
+    """
+    names = ("component", "concentration", "success", "failure", "log_share")
+    places = [arrays["column"] == j for j in range(len(arrays["fixed"]))]
+    columns = [BetaNegativeBinomial(*(arrays[name][place] for name in names)) for place in places]
+    return counted(columns, (arrays["fixed"] > 0).tolist())
