@@ -4,6 +4,8 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq -c constraints.txt
+# A process for each core, up to four; the tests of a file stay together, so that what they share is made once.
+WORKERS := -n logical --maxprocesses 4 --dist loadfile
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
@@ -29,10 +31,10 @@ demo: $(VENV)/.run  ## Fit the ship incidents, print what was learnt, leave a re
 	@$(BIN)/python examples/ship_incidents.py --report build/ship_incidents.html
 
 test: $(VENV)/.test  ## Run the quick tests and the doctests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 test-slow: $(VENV)/.test  ## Run the slow tests only
-	@$(BIN)/python -m pytest -m slow $(ARGS)
+	@$(BIN)/python -m pytest -m slow $(WORKERS) $(ARGS)
 
 lint: $(VENV)/.dev  ## Check style with ruff
 	@$(BIN)/ruff check .
