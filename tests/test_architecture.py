@@ -28,6 +28,7 @@ ORDER = (
     "specification",
     "model",
     "latent",
+    "accelerated",
     "formulation engines",
     "fitted unstructured",
     "rows",

@@ -14,7 +14,7 @@ nothing. All of this is arithmetic on index arrays, done once for each model.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -29,16 +29,20 @@ from bayesglm.latent.transport import Reference
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
+Tensor = Any  # NumPy's where it is made, JAX's on the device
 ZERO, HALF, ONE = 0, 1, 2  # places behind the last theta
 WIDEST = 8  # coordinates of a cluster, unless one level has more by itself
 # Coordinates of the rest, of which each evaluation takes a dense Cholesky factor; entries of P_cr and P_rr, 8 bytes each, of
 # which the gradient holds several copies.
 MOST_DENSE, MOST_ENTRIES = 4_000, 50_000_000
 # What these blocks know of a layout; see `arrow_of`.
-KNOWN = frozenset("""offset columns first core_theta block_predictor block_size block_values block_coupled values coordinate block_sd
-    block_partial node_begin node_block pair_row pair_column pair_begin pair_first position row_pair band_row band_column band_entry
-    band_value band_kind band_theta rho_theta rho_steps shear_core shear_theta shear_place shear_value other_core other_location
-    other_scale other_density constant_theta start row target""".split())
+KNOWN = frozenset([
+    "offset", "columns", "first", "core_theta", "block_predictor", "block_size", "block_values", "block_coupled", "values",
+    "coordinate", "block_sd", "block_partial", "node_begin", "node_block", "pair_row", "pair_column", "pair_begin",
+    "pair_first", "position", "row_pair", "band_row", "band_column", "band_entry", "band_value", "band_kind", "band_theta",
+    "rho_theta", "rho_steps", "shear_core", "shear_theta", "shear_place", "shear_value", "other_core", "other_location",
+    "other_scale", "other_density", "constant_theta", "start", "row", "target",
+])
 
 
 class Arrow(NamedTuple):
@@ -59,55 +63,53 @@ class Arrow(NamedTuple):
 class Blocks(NamedTuple):
     """What compiled code reads: arrays only. d counts the rest and the core, n patterns, Q multipliers, B blocks of effects.
 
-    Behind the last theta stand 0, 1/2 and 1, and behind the last coordinate and the last entry of the field a 0: an index of what is
-    not there is one of these. Indices are unsigned, so that nothing on the device asks whether they are negative.
+    Behind the last theta stand 0, 1/2 and 1, and behind the last coordinate and the last entry of the field a 0: an index of what
+    is not there is one of these. Indices are unsigned, so that nothing on the device asks whether they are negative.
     """
 
     hyper: Hyper
-    t: Array                # (theta,) at the mode
-    turn: Array             # (theta, theta)
-    offset: Array           # (P, n)
-    columns: Array          # (C, n)
-    core_owner: Array       # (C, P) 1 where the predictor has the column
-    values: Array           # (n, Q) multipliers
-    value_owner: Array      # (Q, P)
-    read: Index             # (n, Q) which entry of the field, clusters then rest, each multiplies
-    pattern: Index          # (cell,)
-    place_sparse: Index     # (S,) where each coordinate stands in the field, clusters then rest
-    place_core: Index       # (C,)
-    own_at: Index           # (K, k) which coordinate each entry of a cluster is
-    rest_at: Index          # (d,) and each of the rest, of (sparse part, core)
-    block_sd: Index         # (B, m) which theta scales each effect
-    block_partial: Index    # (B, m, m) which theta is (1 + p_ij) / 2
-    core_theta: Index       # (C,)
-    own_factor: Index       # (K, k, k) which entry of Lambda, in the order of `bayesglm.accelerated.field.loadings`
-    row_factor: Index       # (m, d) Lambda over the rest: entries (i, i - m) of row i
-    column_factor: Index    # (m, d) entries (j + m, j) of column j
-    own_h: Array            # (K, k, k) curvature
-    cross_h: Array          # (K, k, d)
-    rest_h: Array           # (d, d)
-    own_b: Array            # (K, k) pull of the data
-    rest_b: Array           # (d,)
-    own_d: Array            # (constants, K, k) how it moves with each constant
-    rest_d: Array           # (constants, d)
-    fixed: Array            # (d,) prior precision where it is fixed: 1 in the core
-    in_sparse: Array        # (d,) 1 where K says it
-    band_row: Index         # entries of K over the rest, both triangles
-    band_column: Index
-    band_value: Array
-    band_kind: Index
-    band_theta: Index
-    rho_theta: Index
-    rho_steps: Array
-    shear_core: Index
-    shear_theta: Index
-    shear_place: Index
-    shear_value: Array
-    other_core: Index
-    other_location: Array
-    other_scale: Array
-    other_density: Array
-    constant_theta: Index
+    t: Tensor               # (theta,) at the mode
+    turn: Tensor            # (theta, theta)
+    offset: Tensor          # (P, n)
+    columns: Tensor         # (C, n)
+    core_owner: Tensor      # (C, P) 1 where the predictor has the column
+    values: Tensor          # (n, Q) multipliers
+    value_owner: Tensor     # (Q, P)
+    read: Tensor            # (n, Q) which entry of the field, clusters then rest, each multiplies
+    pattern: Tensor         # (cell,)
+    place_sparse: Tensor    # (S,) where each coordinate stands in the field
+    place_core: Tensor      # (C,)
+    field_at: Tensor        # (K k + d,) which coordinate, of sparse part and core, each entry of the field is
+    block_theta: Tensor     # (B, m, 1 + m) which theta scales each effect i, then which are (1 + p_ij) / 2
+    core_theta: Tensor      # (C,)
+    own_factor: Tensor      # (K, k, k) Lambda over the clusters, by its entries: a 0, F of each block, scales of the core
+    row_factor: Tensor      # (widest, d) Lambda over the rest: entry (i, i - a) of each row i, for a = 0, 1, ...
+    column_factor: Tensor   # (widest, d) entry (j + a, j) of each column j
+    own_h: Tensor           # (K, k, k) curvature
+    cross_h: Tensor         # (K, k, d)
+    rest_h: Tensor          # (d, d)
+    own_b: Tensor           # (K, k) pull of the data
+    rest_b: Tensor          # (d,)
+    own_d: Tensor           # (constants, K, k) how it moves with each constant
+    rest_d: Tensor          # (constants, d)
+    fixed: Tensor           # (d,) prior precision where it is fixed: 1 in the core
+    in_sparse: Tensor       # (d,) 1 where K says it
+    band_row: Tensor        # entries of K over the rest, both triangles
+    band_column: Tensor
+    band_value: Tensor
+    band_kind: Tensor
+    band_theta: Tensor
+    rho_theta: Tensor
+    rho_steps: Tensor
+    shear_core: Tensor
+    shear_theta: Tensor
+    shear_place: Tensor     # in the field
+    shear_value: Tensor
+    other_core: Tensor
+    other_location: Tensor
+    other_scale: Tensor
+    other_density: Tensor
+    constant_theta: Tensor
 
 
 def arrow_of(layout: Layout) -> Arrow:
@@ -129,12 +131,14 @@ def arrow_of(layout: Layout) -> Arrow:
     strange = [name for name in layout._fields if name not in KNOWN and getattr(layout, name).size]
     if strange:
         raise EngineError(f"the model has {', '.join(strange)}", value=strange[0],
-                          rule="the density on JAX knows scales, correlations, walks and autoregressions", fix="Use engine='nuts'.")
+                          rule="the density on JAX knows scales, correlations, walks and autoregressions",
+                          fix="Use engine='nuts'.")
     sizes = layout.block_size[layout.node_block]
     node_of = np.repeat(np.arange(len(sizes)), sizes)
     pairs = node_of[layout.pair_begin]
     coordinates = np.bincount(layout.node_block, sizes, minlength=len(layout.block_size))
-    chosen, labels = [], np.full(len(sizes), -1)
+    chosen: list[int] = []
+    labels = np.full(len(sizes), -1)
     for block in sorted(_independent(layout, node_of), key=lambda b: (-coordinates[b], b)):
         tried = _labels([*chosen, block], layout.node_block, pairs)
         widest = np.bincount(tried[tried >= 0], sizes[tried >= 0]).max(initial=0.0)
@@ -208,13 +212,15 @@ def blocks_of(layout: Layout, hyper: Hyper, reference: Reference, pattern: Index
         core_owner=_owner(np.repeat(predicted, np.diff(layout.first)), predicted),
         values=layout.values, value_owner=_owner(np.repeat(layout.block_predictor, layout.block_size), predicted),
         read=_read(layout, place, len(field)), pattern=pattern, place_sparse=place[:size], place_core=place[size:],
-        own_at=_or(arrow.clusters, size + wide), rest_at=_or(rest_at, size + wide), constant_theta=layout.constant_theta,
-        block_sd=layout.block_sd, block_partial=_or(_partials(layout), thetas + HALF), core_theta=_or(layout.core_theta, thetas + ONE),
+        field_at=_or(field, size + wide), constant_theta=layout.constant_theta,
+        block_theta=np.concatenate([layout.block_sd[:, :, None], _or(_partials(layout), thetas + HALF)], axis=2),
+        core_theta=_or(layout.core_theta, thetas + ONE), shear_place=place[layout.shear_place],
         **_factors(layout, arrow, rest_at), **_curvature(layout, reference, arrow.clusters, rest_at),
         **_priors(layout, rest_at, size, thetas),
     )
-    return found._replace(**{name: each.astype(np.uint32) for name, each in found._asdict().items()
-                             if isinstance(each, np.ndarray) and each.dtype.kind == "i"})
+    indices: dict[str, Any] = {name: each.astype(np.uint32) for name, each in found._asdict().items()
+                               if isinstance(each, np.ndarray) and each.dtype.kind == "i"}
+    return found._replace(**indices)
 
 
 def _or(at: Index, otherwise: int) -> Index:
@@ -262,14 +268,16 @@ def _factors(layout: Layout, arrow: Arrow, rest_at: Index) -> dict[str, Index]:
         return np.where(same, 1 + (block[i] * m + effect[i]) * m + effect[j], 0)
 
     clusters, d = arrow.clusters, len(rest_at)
-    # Nodes are whole and their coordinates side by side: what stands in a row or a column of Lambda is within m - 1 of the diagonal.
+    # Nodes are whole and their coordinates side by side: what a row or a column of Lambda has is within m - 1 of the diagonal.
     none = np.full(m, -1)
     before, after = np.concatenate([none, rest_at]), np.concatenate([rest_at, none])
     row = np.array([entry(rest_at, before[m - i:m - i + d]) for i in range(m)])
     column = np.array([entry(after[i:i + d], rest_at) for i in range(m)])
     core = np.flatnonzero(rest_at >= len(node))
     row[0, core] = column[0, core] = 1 + blocks * m * m + np.arange(len(core))
-    return {"own_factor": entry(clusters[:, :, None], clusters[:, None, :]), "row_factor": row, "column_factor": column}
+    wide = 1 + int(np.flatnonzero(row.any(axis=1)).max(initial=0))
+    own = entry(clusters[:, :, None], clusters[:, None, :])
+    return {"own_factor": own, "row_factor": row[:wide], "column_factor": column[:wide]}
 
 
 def _curvature(layout: Layout, reference: Reference, clusters: Index, rest_at: Index) -> dict[str, Array]:
@@ -294,8 +302,8 @@ def _curvature(layout: Layout, reference: Reference, clusters: Index, rest_at: I
     rest[np.ix_(core, core)] = reference.core
     b = np.concatenate([reference.b_sparse, reference.b_core, [0.0]])
     moved = np.concatenate([reference.d_sparse, reference.d_core, np.zeros((len(reference.d_sparse), 1))], axis=1)
-    return {"own_h": own, "cross_h": cross.reshape(*clusters.shape, d), "rest_h": rest, "own_b": b[clusters], "rest_b": b[rest_at],
-            "own_d": moved[:, clusters], "rest_d": moved[:, rest_at]}
+    return {"own_h": own, "cross_h": cross.reshape(*clusters.shape, d), "rest_h": rest, "own_b": b[clusters],
+            "rest_b": b[rest_at], "own_d": moved[:, clusters], "rest_d": moved[:, rest_at]}
 
 
 def _priors(layout: Layout, rest_at: Index, size: int, thetas: int) -> dict[str, Array | Index]:
@@ -304,11 +312,11 @@ def _priors(layout: Layout, rest_at: Index, size: int, thetas: int) -> dict[str,
     at = np.full(size + 1, -1, np.int64)
     at[rest_at[in_sparse]] = np.flatnonzero(in_sparse)
     row, column = at[layout.band_row], at[layout.band_column]
-    below = np.concatenate([np.flatnonzero(row >= 0), np.flatnonzero((row >= 0) & (row != column))])
-    mirrored = np.arange(len(below)) >= np.count_nonzero(row >= 0)
-    names = ("rho_theta", "rho_steps", "shear_core", "shear_theta", "shear_place", "shear_value", "other_core", "other_location",
-             "other_scale", "other_density")
-    return {"fixed": np.asarray(~in_sparse, np.float64), "in_sparse": np.asarray(in_sparse, np.float64),
-            "band_row": np.where(mirrored, column[below], row[below]), "band_column": np.where(mirrored, row[below], column[below]),
-            "band_value": layout.band_value[below], "band_kind": layout.band_kind[below], "band_theta": _or(layout.band_theta[below], thetas + ZERO),
-            **{name: getattr(layout, name) for name in names}}
+    both = np.concatenate([np.flatnonzero(row >= 0), np.flatnonzero((row >= 0) & (row != column))])
+    mirrored = np.arange(len(both)) >= np.count_nonzero(row >= 0)
+    ends = np.where(mirrored, column[both], row[both]), np.where(mirrored, row[both], column[both])
+    names = ("rho_theta", "rho_steps", "shear_core", "shear_theta", "shear_value", "other_core", "other_location", "other_scale",
+             "other_density")
+    return {"fixed": np.asarray(~in_sparse, np.float64), "in_sparse": np.asarray(in_sparse, np.float64), "band_row": ends[0],
+            "band_column": ends[1], "band_value": layout.band_value[both], "band_kind": layout.band_kind[both],
+            "band_theta": _or(layout.band_theta[both], thetas + ZERO), **{name: getattr(layout, name) for name in names}}

@@ -9,6 +9,7 @@ Everything is float64, on whatever device JAX has. What is compiled depends on t
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesglm.accelerated.blocks import Blocks, blocks_of
-from bayesglm.accelerated.field import forward, in_order, log_prior, predictors
+from bayesglm.accelerated.field import forward, log_prior, predictors, whole
 from bayesglm.accelerated.hyper import evaluate
 from bayesglm.accelerated.likelihood import LogLikelihood, log_likelihood
 from bayesglm.errors import EngineError
@@ -56,9 +57,7 @@ class Accelerated:
 
     def __call__(self, q: Array) -> tuple[float, Array]:
         """Return the log density and its gradient; minus infinity where a parameter overflows."""
-        import jax
-
-        with jax.enable_x64(True):
+        with _double():
             found = np.asarray(_value_and_gradient(self.posterior.likelihood.form)(q, self.blocks, self.data))
         if not np.isfinite(found).all():
             return -np.inf, np.zeros(len(q))
@@ -72,10 +71,8 @@ class Accelerated:
 
     def moved(self, q: Array) -> Array:
         """Return t, w, v and the log Jacobian determinant of the map from q, shape (draws, size + 1)."""
-        import jax
-
         out = np.empty((len(q), q.shape[1] + 1))
-        with jax.enable_x64(True):
+        with _double():
             for begin in range(0, len(q), PIECE):
                 piece = q[begin:begin + PIECE]
                 filled = np.concatenate([piece, np.zeros((PIECE - len(piece), q.shape[1]))])
@@ -95,17 +92,6 @@ def accelerate(transported: Transported) -> Accelerated:
     ------
     EngineError
         The family or the field has something that JAX or the dense blocks do not know, or the device computes another density.
-
-    Examples
-    --------
-    >>> import bayesglm as bg
-    >>> from bayesglm.engines.structured import prepare
-    >>> table = {"errors": [3, 0, 2, 5], "requests": [10.0, 5.0, 10.0, 20.0]}
-    >>> problem = bg.Model("errors ~ 1", table, "poisson", exposure="requests").problem
-    >>> transported = prepare(problem, seed=1).transported
-    >>> q = np.array([0.3])
-    >>> bool(np.isclose(accelerate(transported)(q)[0], transported(q)[0], rtol=1e-12))
-    True
     """
     import jax
 
@@ -113,9 +99,9 @@ def accelerate(transported: Transported) -> Accelerated:
     likelihood, field = posterior.likelihood, posterior.field
     blocks = blocks_of(posterior.layout, field.hyper, transported.reference, likelihood.pattern)
     device = jax.devices()[0]
-    with jax.enable_x64(True):
-        on_device = jax.device_put((blocks, likelihood.data), device)
-    found = Accelerated(posterior, *on_device, f"{device.platform} ({device.device_kind})")
+    with _double():
+        there, data = jax.device_put((blocks, likelihood.data), device)
+    found = Accelerated(posterior, there, data, f"{device.platform} ({device.device_kind})")
     _hold_to_the_processor(found, transported.size)
     return found
 
@@ -129,6 +115,14 @@ def _hold_to_the_processor(found: Accelerated, size: int) -> None:
         raise EngineError(
             f"the log density is {value:.10g} on {found.device} and {expected:.10g} on the processor", value=value,
             rule="both are the same but for rounding in double precision", fix="Use engine='nuts'.")
+
+
+def _double() -> AbstractContextManager[Any]:
+    """Return what sets JAX to double precision in this thread, for as long as it is entered."""
+    import jax
+
+    found: AbstractContextManager[Any] = jax.enable_x64(new_val=True)
+    return found
 
 
 @lru_cache(maxsize=128)
@@ -146,7 +140,8 @@ def _value_and_gradient(form: Form) -> Callable[..., Tensor]:
         value, gradient = jax.value_and_grad(log_density)(q, blocks, data)
         return jnp.concatenate([value[None], gradient])
 
-    return jax.jit(both)
+    found: Callable[..., Tensor] = jax.jit(both)
+    return found
 
 
 @lru_cache(maxsize=1)
@@ -158,9 +153,11 @@ def _moved() -> Callable[..., Tensor]:
     def one(q: Tensor, blocks: Blocks) -> Tensor:
         t, turned = _turned(q, blocks)
         moved = forward(blocks, t, evaluate(t, blocks.hyper)[0], q[len(t):])
-        return jnp.concatenate([t, *in_order(blocks, moved), (moved.log_jacobian + turned)[None]])
+        w = whole(moved)
+        return jnp.concatenate([t, w[blocks.place_sparse], w[blocks.place_core], (moved.log_jacobian + turned)[None]])
 
-    return jax.jit(lambda q, blocks: jax.lax.map(lambda each: one(each, blocks), q))
+    found: Callable[..., Tensor] = jax.jit(lambda q, blocks: jax.lax.map(lambda each: one(each, blocks), q))
+    return found
 
 
 def _log_density(q: Tensor, blocks: Blocks, data: tuple[Tensor, ...], likelihood: LogLikelihood) -> Tensor:
@@ -168,7 +165,7 @@ def _log_density(q: Tensor, blocks: Blocks, data: tuple[Tensor, ...], likelihood
     theta, hyperprior = evaluate(t, blocks.hyper)
     moved = forward(blocks, t, theta, q[len(t):])
     eta = predictors(blocks, moved)[:, blocks.pattern]
-    value = likelihood(eta, theta[blocks.constant_theta], data)
+    value: Tensor = likelihood(eta, theta[blocks.constant_theta], data)
     return value + hyperprior + log_prior(blocks, theta, moved) + moved.log_jacobian + turned
 
 
@@ -176,4 +173,5 @@ def _turned(q: Tensor, blocks: Blocks) -> tuple[Tensor, Tensor]:
     """Return the hyperparameters on the real line, and log |turn|."""
     import jax.numpy as jnp
 
-    return blocks.t + blocks.turn @ q[:len(blocks.t)], jnp.sum(jnp.log(jnp.diagonal(blocks.turn)))
+    t: Tensor = blocks.t + blocks.turn @ q[:len(blocks.t)]
+    return t, jnp.sum(jnp.log(jnp.diagonal(blocks.turn)))

@@ -1,7 +1,7 @@
 """Field: the transport of standard normal coordinates onto the field, and the field's log prior, in dense blocks on JAX.
 
-The mathematics is that of `bayesglm.latent.transport` and its neighbours; the derivatives are JAX's. With clusters c and the rest r
-(see `bayesglm.accelerated.blocks`),
+The mathematics is that of `bayesglm.latent.transport` and its neighbours; the derivatives are JAX's. With clusters c and the
+rest r (see `bayesglm.accelerated.blocks`),
 
     L_c L_c' = P_c,   E_c = L_c^-1 P_cr,   R R' = P_rr - sum_c E_c' E_c
     a_c = L_c^-1 c_c,   a_r = R^-1 (c_r - sum_c E_c' a_c)
@@ -10,9 +10,9 @@ The mathematics is that of `bayesglm.latent.transport` and its neighbours; the d
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import reduce
-from operator import add
+from itertools import accumulate
+from operator import add, mul
 from typing import TYPE_CHECKING, NamedTuple
 
 from bayesglm.accelerated.blocks import Blocks
@@ -24,6 +24,22 @@ if TYPE_CHECKING:
     from jax import Array
 
 
+class Loadings(NamedTuple):
+    """Lambda, r = Lambda w.
+
+    Attributes
+    ----------
+    own : array, shape (K, k, k)
+        Over the clusters.
+    rows, columns : array, shape (widest, d)
+        Over the rest: entries (i, i - a) of each row i and (j + a, j) of each column j, for a = 0, 1, ...
+    """
+
+    own: Array
+    rows: Array
+    columns: Array
+
+
 class Moved(NamedTuple):
     """The field at one (theta, z).
 
@@ -33,8 +49,8 @@ class Moved(NamedTuple):
         w of the clusters.
     rest : array, shape (d,)
         w of the rest.
-    by : array
-        The entries of Lambda, see `loadings`.
+    by : Loadings
+        Lambda.
     prior : array, shape (d, d)
         K over the rest.
     log_jacobian : array, shape ()
@@ -43,7 +59,7 @@ class Moved(NamedTuple):
 
     own: Array
     rest: Array
-    by: Array
+    by: Loadings
     prior: Array
     log_jacobian: Array
 
@@ -55,32 +71,34 @@ def completed(theta: Array) -> Array:
     return jnp.concatenate([theta, jnp.array([0.0, 0.5, 1.0])])
 
 
-def loadings(blocks: Blocks, full: Array) -> Array:
-    """Return the entries of Lambda: a 0, then F = D C of each block, row by row, then the scales of the core.
+def loadings(blocks: Blocks, full: Array) -> Loadings:
+    """Return Lambda; the thetas are `completed`.
 
-    C_ij = p_ij prod_{k < j} sqrt(1 - p_ik^2) with partial correlations p_ij, and 1 in the place of p_ii. The thetas are `completed`.
+    F = D C of each block has C_ij = p_ij prod_{k < j} sqrt(1 - p_ik^2), with partial correlations p_ij, and 1 in place of p_ii.
     """
     import jax.numpy as jnp
 
-    partial = 2.0 * full[blocks.block_partial] - 1.0
+    theta = full[blocks.block_theta]
+    sd, partial = theta[:, :, :1], 2.0 * theta[:, :, 1:] - 1.0
     root = jnp.sqrt(1.0 - partial**2)
-    left = jnp.concatenate([jnp.ones_like(root[:, :, :1]), jnp.cumprod(root[:, :, :-1], axis=2)], axis=2)
-    factors = full[blocks.block_sd][:, :, None] * (partial + jnp.eye(partial.shape[1])) * left
-    return jnp.concatenate([jnp.zeros(1), factors.ravel(), full[blocks.core_theta]])
+    left = accumulate([root[:, :, j] for j in range(root.shape[2] - 1)], mul, initial=jnp.ones(root.shape[:2]))
+    factors = sd * (partial + jnp.eye(partial.shape[1])) * jnp.stack(list(left), axis=2)
+    entries = jnp.concatenate([jnp.zeros(1), factors.ravel(), full[blocks.core_theta]])
+    return Loadings(entries[blocks.own_factor], entries[blocks.row_factor], entries[blocks.column_factor])
 
 
-def times_loadings(blocks: Blocks, by: Array, x: Array) -> Array:
+def times_loadings(by: Loadings, x: Array) -> Array:
     """Return x Lambda over the rest, shape (..., d)."""
     import jax.numpy as jnp
 
-    return sum_of(jnp.roll(x, -i, axis=-1) * by[factor] for i, factor in enumerate(blocks.column_factor))
+    return reduce(add, (jnp.roll(x, -a, axis=-1) * entry for a, entry in enumerate(by.columns)))
 
 
-def loaded(blocks: Blocks, by: Array, x: Array) -> Array:
+def loaded(by: Loadings, x: Array) -> Array:
     """Return Lambda x over the rest, shape (d,)."""
     import jax.numpy as jnp
 
-    return sum_of(jnp.roll(x, i) * by[factor] for i, factor in enumerate(blocks.row_factor))
+    return reduce(add, (jnp.roll(x, a) * entry for a, entry in enumerate(by.rows)))
 
 
 def forward(blocks: Blocks, t: Array, theta: Array, z: Array) -> Moved:
@@ -89,20 +107,19 @@ def forward(blocks: Blocks, t: Array, theta: Array, z: Array) -> Moved:
 
     full = completed(theta)
     by, prior = loadings(blocks, full), prior_precision(blocks, full)
-    factor = by[blocks.own_factor]
     moved = (t - blocks.t)[blocks.constant_theta]
-    own_c = jnp.einsum("cji,cj->ci", factor, blocks.own_b + jnp.tensordot(moved, blocks.own_d, 1))
-    rest_c = times_loadings(blocks, by, blocks.rest_b + moved @ blocks.rest_d)
-    lower, own_mean, cross, corner = _factor(blocks, by, factor, prior, own_c)
+    own_c = jnp.einsum("cji,cj->ci", by.own, blocks.own_b + jnp.tensordot(moved, blocks.own_d, 1))
+    rest_c = times_loadings(by, blocks.rest_b + moved @ blocks.rest_d)
+    lower, own_mean, cross, corner = _factor(blocks, by, prior, own_c)
     rest_mean = _solve(corner, rest_c - jnp.einsum("cid,ci->d", cross, own_mean))
-    coordinates = jnp.append(z, 0.0)
-    rest = _solve(corner, rest_mean + coordinates[blocks.rest_at], transpose=True)
-    own = _solve(lower, own_mean + coordinates[blocks.own_at] - cross @ rest, transpose=True)
+    field = jnp.append(z, 0.0)[blocks.field_at]
+    rest = _solve(corner, rest_mean + field[own_c.size:], transpose=True)
+    own = _solve(lower, own_mean + field[:own_c.size].reshape(own_c.shape) - cross @ rest, transpose=True)
     diagonals = jnp.concatenate([jnp.diagonal(lower, axis1=1, axis2=2).ravel(), jnp.diagonal(corner)])
     return Moved(own, rest, by, prior, -jnp.sum(jnp.log(diagonals)))
 
 
-def _factor(blocks: Blocks, by: Array, factor: Array, prior: Array, own_c: Array) -> tuple[Array, Array, Array, Array]:
+def _factor(blocks: Blocks, by: Loadings, prior: Array, own_c: Array) -> tuple[Array, Array, Array, Array]:
     """Return L_c, shape (K, k, k), a_c, shape (K, k), E_c, shape (K, k, d), and R, shape (d, d).
 
     They are not numbers where P is not positive definite.
@@ -110,13 +127,13 @@ def _factor(blocks: Blocks, by: Array, factor: Array, prior: Array, own_c: Array
     import jax.numpy as jnp
     from jax.lax.linalg import cholesky
 
-    lower = cholesky(jnp.eye(factor.shape[1]) + jnp.einsum("cia,cij,cjb->cab", factor, blocks.own_h, factor))
-    cross = times_loadings(blocks, by, jnp.einsum("cia,cid->cad", factor, blocks.cross_h))
+    lower = cholesky(jnp.eye(by.own.shape[1]) + jnp.einsum("cia,cij,cjb->cab", by.own, blocks.own_h, by.own))
+    cross = times_loadings(by, jnp.einsum("cia,cid->cad", by.own, blocks.cross_h))
     both = _solve(lower, jnp.concatenate([own_c[:, :, None], cross], axis=2))
     mean, cross = both[:, :, 0], both[:, :, 1:]
     flat = cross.reshape(-1, cross.shape[2])
-    half = times_loadings(blocks, by, blocks.rest_h)
-    return lower, mean, cross, cholesky(prior + times_loadings(blocks, by, half.T) - flat.T @ flat)
+    half = times_loadings(by, blocks.rest_h)
+    return lower, mean, cross, cholesky(prior + times_loadings(by, half.T) - flat.T @ flat)
 
 
 def _solve(lower: Array, x: Array, *, transpose: bool = False) -> Array:
@@ -139,40 +156,36 @@ def prior_precision(blocks: Blocks, full: Array) -> Array:
     return jnp.diag(blocks.fixed).at[blocks.band_row, blocks.band_column].add(weight * blocks.band_value)
 
 
-def in_order(blocks: Blocks, moved: Moved) -> tuple[Array, Array]:
-    """Return w and v, the sparse part and the core, in the order of the layout."""
+def whole(moved: Moved) -> Array:
+    """Return w, clusters and then the rest."""
     import jax.numpy as jnp
 
-    field = jnp.concatenate([moved.own.ravel(), moved.rest])
-    return field[blocks.place_sparse], field[blocks.place_core]
+    return jnp.concatenate([moved.own.ravel(), moved.rest])
 
 
 def log_prior(blocks: Blocks, theta: Array, moved: Moved) -> Array:
     """Return the log density of the field given theta."""
     import jax.numpy as jnp
 
-    sparse, core = in_order(blocks, moved)
-    along = blocks.in_sparse * moved.rest
-    rho = theta[blocks.rho_theta]
-    total = -HALF_LOG_TWO_PI * (len(sparse) + len(core)) - 0.5 * jnp.sum(moved.own**2) - 0.5 * along @ moved.prior @ along
-    total -= 0.5 * jnp.sum(blocks.rho_steps * jnp.log(1.0 - rho * rho))
+    w = whole(moved)
+    core, along, rho = w[blocks.place_core], blocks.in_sparse * moved.rest, theta[blocks.rho_theta]
+    square = jnp.sum(moved.own**2) + along @ moved.prior @ along
+    total: Array = -0.5 * (square + jnp.sum(blocks.rho_steps * jnp.log(1.0 - rho * rho)))
+    total -= HALF_LOG_TWO_PI * (len(blocks.place_sparse) + len(core))
     # The core as its prior sees it, with what it took up of the walks.
-    u = core.at[blocks.shear_core].add(theta[blocks.shear_theta] * blocks.shear_value * sparse[blocks.shear_place])
+    u = core.at[blocks.shear_core].add(theta[blocks.shear_theta] * blocks.shear_value * w[blocks.shear_place])
     other = u[blocks.other_core]
     value = log_density(blocks.other_location + blocks.other_scale * other, blocks.other_density)
-    return total - 0.5 * jnp.sum(u**2) + jnp.sum(value + 0.5 * other**2 + HALF_LOG_TWO_PI)
+    total += jnp.sum(value + 0.5 * other**2 + HALF_LOG_TWO_PI) - 0.5 * jnp.sum(u**2)
+    return total
 
 
 def predictors(blocks: Blocks, moved: Moved) -> Array:
     """Return eta over patterns, shape (P, n)."""
     import jax.numpy as jnp
 
-    own = jnp.einsum("cij,cj->ci", moved.by[blocks.own_factor], moved.own)
-    r = jnp.concatenate([own.ravel(), loaded(blocks, moved.by, moved.rest)])
+    own = jnp.einsum("cij,cj->ci", moved.by.own, moved.own)
+    r = jnp.concatenate([own.ravel(), loaded(moved.by, moved.rest), jnp.zeros(1)])
     common = (blocks.core_owner.T * r[blocks.place_core]) @ blocks.columns
-    return blocks.offset + common + ((blocks.values * jnp.append(r, 0.0)[blocks.read]) @ blocks.value_owner).T
-
-
-def sum_of(terms: Iterable[Array]) -> Array:
-    """Return the sum of some arrays."""
-    return reduce(add, terms)
+    eta: Array = blocks.offset + common + ((blocks.values * r[blocks.read]) @ blocks.value_owner).T
+    return eta

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bayesglm.latent.hyper import INTERVAL, LOGARITHM, SIGNED, Hyper
+from bayesglm.latent.hyper import INTERVAL, LOGARITHM, SIGNED
 
 if TYPE_CHECKING:
     from jax import Array
@@ -23,8 +23,8 @@ def log_density(x: Array, terms: Array) -> Array:
             + complement * jnp.log1p(-of_complement) + tail * jnp.log1p(of_tail**2))
 
 
-def evaluate(t: Array, hyper: Hyper) -> tuple[Array, Array]:
-    """Return theta, shape (theta,), and the log prior of t, Jacobians included."""
+def evaluate(t: Array, hyper: Any) -> tuple[Array, Array]:
+    """Return theta, shape (theta,), and the log prior of t, Jacobians included; `Hyper` stands on the device."""
     import jax.numpy as jnp
 
     logarithm, interval = hyper.way == LOGARITHM, hyper.way == INTERVAL
@@ -35,12 +35,12 @@ def evaluate(t: Array, hyper: Hyper) -> tuple[Array, Array]:
     return theta, jnp.sum(jnp.where(interval, log_inside, on_line))
 
 
-def _interval(t: Array, hyper: Hyper) -> tuple[Array, Array]:
+def _interval(t: Array, hyper: Any) -> tuple[Array, Array]:
     """Return theta on an interval and the log prior of t; the beta densities stand on (0, 1)."""
     import jax
     import jax.numpy as jnp
 
-    terms: Any = hyper.density
+    constant, log, complement = hyper.density.T[jnp.array([0, 5, 6])]
     log_share, log_other, width = jax.nn.log_sigmoid(t), jax.nn.log_sigmoid(-t), hyper.upper - hyper.lower
-    value = terms[:, 0] + (terms[:, 5] + 1.0) * log_share + (terms[:, 6] + 1.0) * log_other + jnp.log(width)
+    value = constant + (log + 1.0) * log_share + (complement + 1.0) * log_other + jnp.log(width)
     return hyper.lower + width * jax.nn.sigmoid(t), value

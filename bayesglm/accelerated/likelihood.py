@@ -56,8 +56,9 @@ def log_likelihood(form: Form) -> LogLikelihood:
     def behind(kept: tuple[Array, Array], slope: Array) -> tuple[Array, Array, None]:
         return slope * kept[0], slope * kept[1], None
 
-    found = jax.custom_vjp(value)
-    found.defvjp(ahead, behind)
+    known = jax.custom_vjp(value)
+    known.defvjp(ahead, behind)
+    found: LogLikelihood = known
     return found
 
 
@@ -75,8 +76,9 @@ def first_of(form: Form) -> Callable[..., tuple[Array, Array, Array]]:
     try:
         function = pytensor.function(inputs, outputs, mode=jax_mode(), on_unused_input="ignore")
     except NotImplementedError as missing:
-        raise EngineError(f"the likelihood of {form.family.label} cannot run on JAX: {missing}", value=form.family.name,
-                          rule="every operation of the likelihood has a counterpart in JAX", fix="Use engine='nuts'.") from missing
+        raise EngineError(
+            f"the likelihood of {form.family.label} cannot run on JAX: {missing}", value=form.family.name,
+            rule="every operation of the likelihood has a counterpart in JAX", fix="Use engine='nuts'.") from missing
     found: Callable[..., tuple[Array, Array, Array]] = function.vm.jit_fn
     return found
 

@@ -27,9 +27,9 @@ Array = NDArray[np.float64]
 class JAX(Nuts):
     """The No-U-Turn sampler on a density that JAX evaluates; it needs the extra ``bayesglm[jax]``.
 
-    The settings are those of `Nuts`. Mode, transport, starts and stopping are the same as there, and so is the posterior; only the
-    log density and its gradient come from JAX, in dense blocks of double precision, on its first device, which `Fit.notes` names.
-    On one processor `Nuts` is faster.
+    The settings are those of `Nuts`. Mode, transport, starts and stopping are the same as there, and so is the posterior; only
+    the log density and its gradient come from JAX, in dense blocks of double precision, on its first device, which the fit's
+    notes name. On one processor `Nuts` is faster.
 
     Examples
     --------

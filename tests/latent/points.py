@@ -20,8 +20,8 @@ def evaluated(tensor: object) -> np.ndarray:
 def point_of(at: Point, pymc: pm.Model, log_joint: float) -> tuple[dict[str, np.ndarray], float]:
     """Return a point of the structured core as an unconstrained one of the ``pm.Model``, and its log density there.
 
-    The density given is one of the core's own coordinates; it is turned into one of the model's variables, and then, by PyMC's own
-    Jacobians, into one of the point.
+    The density given is one of the core's own coordinates; it is turned into one of the model's variables, and then, by PyMC's
+    own Jacobians, into one of the point.
     """
     field = at.posterior.field
     values = expand(field, at.theta[None], at.w[None], at.v[None])
