@@ -176,9 +176,10 @@ def maximise(problem: Problem, sums: Array, kept: Array | None = None) -> Poster
     divergence, params = problem.weights.divergence(weights), []
     for block, place in slices(problem.blocks):
         each = block.component.update(block.prior, counts, sums[:, place])
-        constant, natural[:, place] = block.component.natural(each)
-        natural[:, 0] += constant
-        divergence += float(block.component.divergence(block.prior, each).sum())
+        expected = block.component.expected(block.prior, each)
+        natural[:, place] = expected.natural
+        natural[:, 0] += expected.constant
+        divergence += float(expected.divergence.sum())
         params.append(each)
     return Posterior(tuple(params), weights, counts, natural, divergence, sums, kept)
 

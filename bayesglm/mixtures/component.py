@@ -70,6 +70,25 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Expected:
+    """What a posterior adds to the bound; these have most of their work in common.
+
+    Attributes
+    ----------
+    constant : array, shape (component,)
+        E[c].
+    natural : array, shape (component, feature)
+        E[eta].
+    divergence : array, shape (component,)
+        Kullback-Leibler divergence of the posterior from the prior; what components share is counted once, in equal parts.
+    """
+
+    constant: Array
+    natural: Array
+    divergence: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Drawn:
     """One quantity of the components: its posterior draws, or a PyMC variable.
 
@@ -159,12 +178,9 @@ class Component:
     update : callable
         ``update(prior, counts, sums)`` gives the posterior for weighted row counts (component,) and sums of
         features (component, p), of all components at once.
-    natural : callable
-        ``natural(params)`` gives E[c], shape (component,), and E[eta], shape (component, p). With ``latent`` the constant is
+    expected : callable
+        ``expected(prior, params)`` gives the terms of the bound, `Expected`. With ``latent`` the constant is
         0 and one of the expected features is 1.
-    divergence : callable
-        ``divergence(prior, params)`` gives the Kullback-Leibler divergence of the posterior from the prior, (component,);
-        what components share is counted once, in equal parts.
     predictive : callable
         ``predictive(params, data)`` gives the log posterior predictive density, shape (row, component).
     simulate : callable
@@ -202,8 +218,7 @@ class Component:
     features: Callable[[Array, int], Array]
     base: Callable[[Array], Array]
     update: Callable[[Params, Array, Array], Params]
-    natural: Callable[[Params], tuple[Array, Array]]
-    divergence: Callable[[Params, Params], Array]
+    expected: Callable[[Params, Params], Expected]
     predictive: Callable[[Params, Array], Array]
     simulate: Callable[[Params, NDArray[np.intp], Array, np.random.Generator], Array]
     draw: Callable[[Params, Layout, int, np.random.Generator], tuple[Drawn, ...]]

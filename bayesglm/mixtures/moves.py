@@ -186,8 +186,8 @@ def problem_value(problem: Problem, sums: Array) -> Array:
     value = np.zeros(len(sums))
     for block, place in slices(problem.blocks):
         params = block.component.update(block.prior, sums[:, 0], sums[:, place])
-        constant, natural = block.component.natural(params)
-        value += sums[:, 0] * constant + (sums[:, place] * natural).sum(axis=1) - block.component.divergence(block.prior, params)
+        expected = block.component.expected(block.prior, params)
+        value += sums[:, 0] * expected.constant + (sums[:, place] * expected.natural).sum(axis=1) - expected.divergence
     return value
 
 

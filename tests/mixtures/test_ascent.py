@@ -136,8 +136,8 @@ def test_negligible_responsibilities_are_zero_and_change_no_sum():
 
 def natural_of(means, kappa, nu, psi, logs):
     member = discover("bayesglm.mixtures.components", Component)["gaussian"]
-    constant, natural = member.natural({"mean": means, "kappa": kappa, "nu": nu, "psi": psi})
-    return np.hstack([(constant + logs)[:, None], natural]), member
+    expected = member.expected(member.prior(means, 0), {"mean": means, "kappa": kappa, "nu": nu, "psi": psi})
+    return np.hstack([(expected.constant + logs)[:, None], expected.natural]), member
 
 
 def test_responsibilities_against_scipy():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import digamma, gammaln
 
 from bayesglm.errors import OptionError
-from bayesglm.mixtures.component import Array, Component, Drawn, Layout, Params, Symbolic
+from bayesglm.mixtures.component import Array, Component, Drawn, Expected, Layout, Params, Symbolic
 
 
 def _check(name: str, values: Array) -> None:
@@ -35,6 +35,10 @@ def _divergence(prior: Params, params: Params) -> Array:
     total = a.sum(axis=1, keepdims=True)
     return np.asarray(gammaln(total[:, 0]) - gammaln(a0.sum(axis=1)) + (gammaln(a0) - gammaln(a)).sum(axis=1)
                       + ((a - a0) * (digamma(a) - digamma(total))).sum(axis=1))
+
+
+def _expected(prior: Params, params: Params) -> Expected:
+    return Expected(*_natural(params), _divergence(prior, params))
 
 
 def _shares(params: Params) -> Array:
@@ -81,7 +85,7 @@ MEMBER = Component(
     name="categorical", label="Categories", kinds=("category", "boolean", "numeric"), joint=False, scaled=False, check=_check,
     prior=lambda data, levels: {"alpha": np.ones((1, levels))}, coordinates=_one_hot, features=_one_hot,
     base=lambda data: np.zeros(len(data)),
-    update=lambda prior, counts, sums: {"alpha": prior["alpha"] + sums}, natural=_natural, divergence=_divergence,
+    update=lambda prior, counts, sums: {"alpha": prior["alpha"] + sums}, expected=_expected,
     predictive=_predictive, simulate=_simulate, draw=_draw, describe=_describe,
     parameters=lambda size, levels, components: components * (levels - 1),
     source="Gelman et al. (2013), Bayesian Data Analysis, section 3.4", symbolic=Symbolic(_write, _start),

@@ -16,7 +16,7 @@ import pytensor.tensor as pt
 from numpy.typing import NDArray
 from scipy.special import digamma, gammaln
 
-from bayesglm.mixtures.component import Array, Component, Drawn, Layout, Params, Symbolic, describe_numbers, filled
+from bayesglm.mixtures.component import Array, Component, Drawn, Expected, Layout, Params, Symbolic, describe_numbers, filled
 from bayesglm.mixtures.components.gaussian import KAPPA, WITHIN, check_spread
 
 _SHAPE = 1.5  # the marginal of the full covariance's prior
@@ -55,6 +55,10 @@ def _divergence(prior: Params, params: Params) -> Array:
     of_mean = 0.5 * (k0 / kappa - 1 + np.log(kappa / k0) + k0 * a / b * (params["mean"] - prior["mean"]) ** 2)
     of_precision = (a - a0) * digamma(a) - gammaln(a) + gammaln(a0) + a0 * np.log(b / b0) + a * (b0 / b - 1)
     return np.asarray((of_mean + of_precision).sum(axis=1))
+
+
+def _expected(prior: Params, params: Params) -> Expected:
+    return Expected(*_natural(params), _divergence(prior, params))
 
 
 def _scale(params: Params) -> Array:
@@ -118,7 +122,7 @@ MEMBER = Component(
     name="diagonal_gaussian", label="Gaussian with independent columns", kinds=("numeric",), joint=True, scaled=True,
     check=check_spread, prior=_prior, coordinates=lambda data, levels: filled(data), features=_features,
     base=lambda data: np.zeros(len(data)), update=_update,
-    natural=_natural, divergence=_divergence, predictive=_predictive, simulate=_simulate, draw=_draw, describe=_describe,
+    expected=_expected, predictive=_predictive, simulate=_simulate, draw=_draw, describe=_describe,
     parameters=lambda size, levels, components: components * (2 * size),
     source="Bernardo and Smith (2000), Bayesian Theory, appendix A", exported=_exported,
     symbolic=Symbolic(_write, _start),

@@ -6,7 +6,7 @@ Lambda ~ Wishart(psi^-1, nu),   mu | Lambda ~ Normal(mean, (kappa Lambda)^-1),  
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -15,7 +15,18 @@ from scipy.special import digamma, gammaln
 
 from bayesglm.data.faults import raise_where
 from bayesglm.errors import ColumnTypeError, OptionError
-from bayesglm.mixtures.component import Array, Component, Drawn, Latent, Layout, Params, Symbolic, describe_numbers, filled
+from bayesglm.mixtures.component import (
+    Array,
+    Component,
+    Drawn,
+    Expected,
+    Latent,
+    Layout,
+    Params,
+    Symbolic,
+    describe_numbers,
+    filled,
+)
 from bayesglm.mixtures.gaps import complete, completed_sums, distance, patterns, upper
 from bayesglm.mixtures.scorer import joint
 from bayesglm.mixtures.wishart import start_gaussians, write_gaussians
@@ -67,49 +78,66 @@ def _outer(x: Array) -> Array:
     return np.asarray(x[:, :, None] * x[:, None, :])
 
 
-def _log_det(psi: Array) -> Array:
-    return np.asarray(2 * np.log(np.diagonal(np.linalg.cholesky(psi), axis1=-2, axis2=-1)).sum(axis=-1))
+@dataclass(frozen=True, slots=True, eq=False)
+class Scatter:
+    """What the scatter matrices of normal-Wishart posteriors give, any axes in front.
+
+    Attributes
+    ----------
+    inverse : array, shape (..., column, column)
+        Of psi.
+    log_det : array, shape (...)
+        log |psi|.
+    expected_log_det : array, shape (...)
+        E[log |Lambda|].
+    """
+
+    inverse: Array
+    log_det: Array
+    expected_log_det: Array
 
 
-def expected_log_det(params: Params) -> Array:
-    """Return E[log |Lambda|]."""
+def scatter_of(params: Params) -> Scatter:
+    """Return inverses and determinants of posteriors, taken once for all that needs them."""
     size = params["mean"].shape[-1]
+    log_det = np.asarray(2 * np.log(np.diagonal(np.linalg.cholesky(params["psi"]), axis1=-2, axis2=-1)).sum(axis=-1))
     halves = (params["nu"][..., None] - np.arange(size)) / 2
-    return np.asarray(digamma(halves).sum(axis=-1) + size * np.log(2) - _log_det(params["psi"]))
+    return Scatter(np.linalg.inv(params["psi"]), log_det, np.asarray(digamma(halves).sum(axis=-1) + size * np.log(2) - log_det))
 
 
-def natural(params: Params) -> tuple[Array, Array]:
+def natural(params: Params, scatter: Scatter) -> tuple[Array, Array]:
     """Return expected natural parameters of `products`."""
     mean, size = params["mean"], params["mean"].shape[1]
-    precision = params["nu"][:, None, None] * np.linalg.inv(params["psi"])
+    precision = params["nu"][:, None, None] * scatter.inverse
     linear = np.einsum("kij,kj->ki", precision, mean)
-    constant = 0.5 * (expected_log_det(params) - size * np.log(2 * np.pi) - size / params["kappa"] - (mean * linear).sum(axis=1))
+    constant = 0.5 * (scatter.expected_log_det - size * np.log(2 * np.pi) - size / params["kappa"] - (mean * linear).sum(axis=1))
     i, j = np.triu_indices(size)
     return constant, np.hstack([linear, precision[:, i, j] * np.where(i == j, -0.5, -1.0)])
 
 
-def _log_normaliser(nu: Array, psi: Array) -> Array:
-    size = psi.shape[-1]
+def _log_normaliser(nu: Array, log_det: Array, size: int) -> Array:
     gammas = size * (size - 1) / 4 * np.log(np.pi) + gammaln((nu[..., None] - np.arange(size)) / 2).sum(axis=-1)
-    return np.asarray(nu / 2 * _log_det(psi) - nu * size / 2 * np.log(2) - gammas)
+    return np.asarray(nu / 2 * log_det - nu * size / 2 * np.log(2) - gammas)
 
 
-def divergences(prior: Params, params: Params) -> tuple[Array, Array]:
+def divergences(prior: Params, params: Params, scatter: Scatter) -> tuple[Array, Array]:
     """Return the divergence of the means given the precisions, and that of the precisions, any axes in front."""
-    size, inverse = params["mean"].shape[-1], np.linalg.inv(params["psi"])
+    size, inverse = params["mean"].shape[-1], scatter.inverse
     k0, kappa, nu0, nu = prior["kappa"], params["kappa"], prior["nu"], params["nu"]
     away = params["mean"] - prior["mean"]
-    square = np.einsum("...i,...ij,...j->...", away, inverse, away)
+    square = (away * (inverse @ away[..., None])[..., 0]).sum(axis=-1)
     of_mean = 0.5 * (size * (k0 / kappa - 1 + np.log(kappa / k0)) + k0 * nu * square)
-    trace = np.einsum("...ij,...ji->...", np.broadcast_to(prior["psi"], inverse.shape), inverse)
-    of_precision = (_log_normaliser(nu, params["psi"]) - _log_normaliser(nu0, prior["psi"])
-                    + (nu - nu0) / 2 * expected_log_det(params) - nu * size / 2 + nu / 2 * trace)
+    trace = (prior["psi"] * inverse).sum(axis=(-2, -1))
+    before = np.linalg.slogdet(prior["psi"])[1]
+    of_precision = (_log_normaliser(nu, scatter.log_det, size) - _log_normaliser(nu0, before, size)
+                    + (nu - nu0) / 2 * scatter.expected_log_det - nu * size / 2 + nu / 2 * trace)
     return of_mean, of_precision
 
 
-def _divergence(prior: Params, params: Params) -> Array:
-    of_mean, of_precision = divergences(prior, params)
-    return np.asarray(of_mean + of_precision)
+def _expected(prior: Params, params: Params) -> Expected:
+    scatter = scatter_of(params)
+    of_mean, of_precision = divergences(prior, params, scatter)
+    return Expected(*natural(params, scatter), np.asarray(of_mean + of_precision))
 
 
 def _completions(params: Params | None, data: Array) -> tuple[Array, Array]:
@@ -122,7 +150,7 @@ def _completions(params: Params | None, data: Array) -> tuple[Array, Array]:
 def _expect_missing(params: Params | None, data: Array) -> tuple[Array, Callable[[Array], Array]]:
     size, (i, j) = data.shape[1], np.triu_indices(data.shape[1])
     mean, precision = _completions(params, data)
-    constant = np.zeros(1) if params is None else 0.5 * (expected_log_det(params) - size / params["kappa"])
+    constant = np.zeros(1) if params is None else 0.5 * (scatter_of(params).expected_log_det - size / params["kappa"])
     groups = [(rows, data[np.ix_(rows, held)], held, complete(mean, precision, held)) for rows, held in patterns(data)]
     logs = np.empty((len(constant), len(data)))
     for rows, part, held, done in groups:
@@ -139,11 +167,6 @@ def _expect_missing(params: Params | None, data: Array) -> tuple[Array, Callable
         return found
 
     return logs, sums
-
-
-def _missing_natural(params: Params) -> tuple[Array, Array]:
-    constant, found = natural(params)
-    return np.zeros_like(constant), np.hstack([found, np.ones((len(found), 1)), constant[:, None]])
 
 
 def _scale(params: Params) -> tuple[Array, Array]:
@@ -225,7 +248,7 @@ def symbolic(*, tied: bool) -> Symbolic:
 _WHOLE = Component(
     name="gaussian", label="Gaussian with full covariance", kinds=("numeric",), joint=True, scaled=True,
     check=check_spread, prior=wishart_prior, coordinates=lambda data, levels: filled(data), features=products,
-    base=lambda data: np.zeros(len(data)), update=_update, natural=natural, divergence=_divergence,
+    base=lambda data: np.zeros(len(data)), update=_update, expected=_expected,
     predictive=predictive, simulate=simulate, draw=_draw, describe=describe,
     parameters=lambda size, levels, components: components * (size + size * (size + 1) // 2),
     source="Bishop (2006), Pattern Recognition and Machine Learning, section 10.2", exported=exported,
@@ -235,10 +258,15 @@ _WHOLE = Component(
 
 def with_missing(whole: Component) -> Component:
     """Return the component for columns with missing values, which are integrated out."""
+    def expected(prior: Params, params: Params) -> Expected:
+        found = whole.expected(prior, params)
+        one = np.ones((len(found.natural), 1))
+        return Expected(np.zeros_like(found.constant), np.hstack([found.natural, one, found.constant[:, None]]), found.divergence)
+
     latent = Latent(width=lambda size: size + size * (size + 1) // 2 + 2, expect=_expect_missing)
     return replace(
         whole, name=f"{whole.name}_with_missing", label=f"{whole.label}, missing values integrated out",
-        features=lambda data, levels: np.empty((len(data), 0)), natural=_missing_natural, latent=latent,
+        features=lambda data, levels: np.empty((len(data), 0)), expected=expected, latent=latent,
         source="Ghahramani and Jordan (1994), Advances in Neural Information Processing Systems 6, 120-127")
 
 

@@ -19,7 +19,7 @@ import pytensor.tensor as pt
 from numpy.typing import NDArray
 from scipy.special import betaln, digamma, gammaln, softmax
 
-from bayesglm.mixtures.component import Array, Component, Drawn, Layout, Params, Symbolic
+from bayesglm.mixtures.component import Array, Component, Drawn, Expected, Layout, Params, Symbolic
 from bayesglm.mixtures.components.poisson import (
     check_counts,
     counts_and_exposure,
@@ -74,20 +74,13 @@ def _expected_logs(params: Params) -> tuple[Array, Array]:
     return digamma(a) - total, digamma(b) - total
 
 
-def _natural(params: Params) -> tuple[Array, Array]:
-    share = params["share"]
-    log_p, log_q = _expected_logs(params)
+def _expected(prior: Params, params: Params) -> Expected:
+    share, (log_p, log_q) = params["share"], _expected_logs(params)
     each = [(share * log_q).sum(axis=2), (share * CONCENTRATIONS * log_p).sum(axis=2), share.reshape(len(share), -1)]
-    return np.zeros(len(share)), np.hstack(each)
-
-
-def _divergence(prior: Params, params: Params) -> Array:
     a0, b0, a, b = prior["success"], prior["failure"], params["success"], params["failure"]
-    log_p, log_q = _expected_logs(params)
     of_p = betaln(a0, b0) - betaln(a, b) + (a - a0) * log_p + (b - b0) * log_q
-    share = params["share"]
     of_grid = np.where(share > 0, np.log(np.where(share > 0, share, 1.0) / prior["share"]), 0.0)
-    return np.asarray((share * (of_p + of_grid)).sum(axis=(1, 2)))
+    return Expected(np.zeros(len(share)), np.hstack(each), np.asarray((share * (of_p + of_grid)).sum(axis=(1, 2))))
 
 
 def _pairs(params: Params) -> Mapping[str, Array]:
@@ -134,7 +127,7 @@ def _draw(params: Params, layout: Layout, size: int, rng: np.random.Generator) -
     return (Drawn("rate", labels, mean / layout.exposure_unit), Drawn("concentration", labels, concentration))
 
 
-def _expected(params: Params) -> Array:
+def _mean(params: Params) -> Array:
     """Return the expected mean over exposure 1, shape (component, column)."""
     return np.asarray((params["share"] * CONCENTRATIONS * params["failure"] / (params["success"] - 1)).sum(axis=2))
 
@@ -143,7 +136,7 @@ def _describe(params: Params, layout: Layout) -> Mapping[str, Array]:
     """Return moments at the mean exposure, by the expected mean, and the concentration there."""
     shown: dict[str, Array] = {}
     share = params["share"]
-    mean = _expected(params)
+    mean = _mean(params)
     widen = (share / CONCENTRATIONS).sum(axis=2)
     for j, name in enumerate(layout.names):
         shown |= describe_counts(layout, j, mean[:, j], mean[:, j] + widen[:, j] * mean[:, j] ** 2)
@@ -173,13 +166,13 @@ def _write(prior: Params, data: Array, layout: Layout, count: int, name: str) ->
 
 
 def _start(prior: Params, params: Params) -> Mapping[str, Array]:  # noqa: ARG001 - the contract's
-    return {"place": start_place(params["share"]), "rate": _expected(params)}
+    return {"place": start_place(params["share"]), "rate": _mean(params)}
 
 
 MEMBER = Component(
     name="negative_binomial", label="Negative binomial counts", kinds=("numeric",), joint=True, scaled=False,
     check=check_counts, prior=_prior, coordinates=lambda data, levels: root_rates(data), features=_features, base=_base,
-    update=_update, natural=_natural, divergence=_divergence, predictive=_predictive, simulate=_simulate, draw=_draw,
+    update=_update, expected=_expected, predictive=_predictive, simulate=_simulate, draw=_draw,
     describe=_describe, parameters=lambda size, levels, components: 2 * components * size,
     source="Johnson, Kemp and Kotz (2005), Univariate Discrete Distributions, sections 5.1 and 6.2", exposed=True,
     exported=_exported, symbolic=Symbolic(_write, _start),

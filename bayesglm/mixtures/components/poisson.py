@@ -16,7 +16,7 @@ from scipy.special import digamma, gammaln
 
 from bayesglm.data.faults import raise_where
 from bayesglm.errors import ColumnTypeError, OptionError
-from bayesglm.mixtures.component import Array, Component, Drawn, Layout, Params, Symbolic
+from bayesglm.mixtures.component import Array, Component, Drawn, Expected, Layout, Params, Symbolic
 from bayesglm.mixtures.scorer import GammaPoisson
 from bayesglm.mixtures.scorer.counts import Counted
 
@@ -116,6 +116,10 @@ def _divergence(prior: Params, params: Params) -> Array:
     return np.asarray(each.sum(axis=1))
 
 
+def _expected(prior: Params, params: Params) -> Expected:
+    return Expected(*_natural(params), _divergence(prior, params))
+
+
 def _predictive(params: Params, data: Array) -> Array:
     return over_cells(data, [GammaPoisson(*each) for each in zip(params["shape"].T, params["per"].T, strict=True)])
 
@@ -161,8 +165,8 @@ def _start(prior: Params, params: Params) -> Mapping[str, Array]:  # noqa: ARG00
 
 MEMBER = Component(
     name="poisson", label="Poisson counts", kinds=("numeric",), joint=True, scaled=False, check=check_counts, prior=_prior,
-    coordinates=lambda data, levels: root_rates(data), features=_features, base=base_counts, update=_update, natural=_natural,
-    divergence=_divergence, predictive=_predictive, simulate=_simulate, draw=_draw, describe=_describe,
+    coordinates=lambda data, levels: root_rates(data), features=_features, base=base_counts, update=_update, expected=_expected,
+    predictive=_predictive, simulate=_simulate, draw=_draw, describe=_describe,
     parameters=lambda size, levels, components: components * size,
     source="Gelman et al. (2013), Bayesian Data Analysis, section 2.6", exposed=True,
     exported=_exported, symbolic=Symbolic(_write, _start),

@@ -13,7 +13,7 @@ import pymc as pm
 from numpy.typing import NDArray
 from scipy.special import digamma, gammaln
 
-from bayesglm.mixtures.component import Array, Component, Drawn, Layout, Params, Symbolic, describe_numbers, filled
+from bayesglm.mixtures.component import Array, Component, Drawn, Expected, Layout, Params, Symbolic, describe_numbers, filled
 from bayesglm.mixtures.components.diagonal_gaussian import write_columns
 from bayesglm.mixtures.components.gaussian import KAPPA, WITHIN, check_spread, joint_student_t
 
@@ -56,6 +56,10 @@ def _divergence(prior: Params, params: Params) -> Array:
     of_mean = 0.5 * (k0 / kappa - 1 + np.log(kappa / k0) + (a / b)[:, None] * away).sum(axis=1)
     of_precision = (a - a0) * digamma(a) - gammaln(a) + gammaln(a0) + a0 * np.log(b / b0) + a * (b0 / b - 1)
     return np.asarray(of_mean + of_precision)
+
+
+def _expected(prior: Params, params: Params) -> Expected:
+    return Expected(*_natural(params), _divergence(prior, params))
 
 
 def _variance(params: Params) -> Array:
@@ -115,7 +119,7 @@ def _start(prior: Params, params: Params) -> Mapping[str, Array]:  # noqa: ARG00
 MEMBER = Component(
     name="spherical_gaussian", label="Gaussian with equally wide columns", kinds=("numeric",), joint=True, scaled=True,
     check=check_spread, prior=_prior, coordinates=lambda data, levels: filled(data), features=_features,
-    base=lambda data: np.zeros(len(data)), update=_update, natural=_natural, divergence=_divergence,
+    base=lambda data: np.zeros(len(data)), update=_update, expected=_expected,
     predictive=_predictive, simulate=_simulate, draw=_draw, describe=_describe,
     parameters=lambda size, levels, components: components * (size + 1),
     source="Bernardo and Smith (2000), Bayesian Theory, appendix A", exported=_exported,

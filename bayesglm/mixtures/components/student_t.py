@@ -23,13 +23,14 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import gammaln, softmax
 
-from bayesglm.mixtures.component import Array, Component, Drawn, Latent, Layout, Params, Symbolic, filled
+from bayesglm.mixtures.component import Array, Component, Drawn, Expected, Latent, Layout, Params, Symbolic, filled
 from bayesglm.mixtures.components.gaussian import (
+    Scatter,
     check_spread,
     divergences,
     draw_roots,
-    expected_log_det,
     posterior_of,
+    scatter_of,
     wishart_prior,
 )
 from bayesglm.mixtures.gaps import complete, completed_sums, distance, patterns
@@ -63,67 +64,61 @@ def _update(prior: Params, counts: Array, sums: Array) -> Params:
     shape = (count, grid)
     held = {"mean": mean.reshape(*shape, -1), "kappa": kappa.reshape(shape), "nu": prior["nu"] + counts[:, None],
             "psi": (flat["psi"] + scatter).reshape(*shape, *scatter.shape[1:])}
-    constant, linear = _natural_given(held, counts)
-    at = constant + (np.concatenate([weight[..., None], moments], axis=2) * linear).sum(axis=2)
-    evidence = at + extra - _divergence_given(prior, held)
+    scatter_held = scatter_of(held)
+    constant, linear = _natural_given(held, scatter_held)
+    at = counts[:, None] * constant + (np.concatenate([weight[..., None], moments], axis=2) * linear).sum(axis=2)
+    evidence = at + extra - sum(divergences(prior, held, scatter_held))
     return {**held, "share": softmax(np.log(prior["share"]) + evidence, axis=1)}
 
 
-def _natural_given(params: Params, counts: Array) -> tuple[Array, Array]:
-    """Return, at each g, counts times the constant, and natural parameters of E[u], E[u] x and E[u] x x'."""
+def _natural_given(params: Params, scatter: Scatter) -> tuple[Array, Array]:
+    """Return, at each g, the constant, and natural parameters of E[u], E[u] x and E[u] x x'."""
     mean, size = params["mean"], params["mean"].shape[2]
-    precision = _precision(params)
+    precision = _precision(params, scatter)
     linear = (precision @ mean[..., None])[..., 0]
     i, j = np.triu_indices(size)
     level = -0.5 * (size / params["kappa"] + (mean * linear).sum(axis=2))
     square = precision[..., i, j] * np.where(i == j, -0.5, -1.0)
-    return _level(params) * counts[:, None], np.concatenate([level[..., None], linear, square], axis=2)
+    return _level(scatter, size), np.concatenate([level[..., None], linear, square], axis=2)
 
 
-def _level(params: Params) -> Array:
-    return np.asarray(0.5 * (expected_log_det(params) - params["mean"].shape[2] * np.log(2 * np.pi)))
+def _level(scatter: Scatter, size: int) -> Array:
+    return np.asarray(0.5 * (scatter.expected_log_det - size * np.log(2 * np.pi)))
 
 
-def _precision(params: Params) -> Array:
-    return np.asarray(params["nu"][..., None, None] * np.linalg.inv(params["psi"]))
+def _precision(params: Params, scatter: Scatter) -> Array:
+    return np.asarray(params["nu"][..., None, None] * scatter.inverse)
 
 
-def _natural(params: Params) -> tuple[Array, Array]:
-    share = params["share"]
-    constant, linear = _natural_given(params, np.ones(len(share)))
+def _expected(prior: Params, params: Params) -> Expected:
+    share, scatter = params["share"], scatter_of(params)
+    constant, linear = _natural_given(params, scatter)
     each = np.concatenate([linear, np.ones((*share.shape, 1))], axis=2) * share[..., None]
-    return np.zeros(len(share)), np.hstack([each.reshape(len(share), -1), (share * constant).sum(axis=1, keepdims=True)])
-
-
-def _divergence_given(prior: Params, params: Params) -> Array:
-    of_mean, of_precision = divergences(prior, params)
-    return np.asarray(of_mean + of_precision)
-
-
-def _divergence(prior: Params, params: Params) -> Array:
-    share = params["share"]
+    natural = np.hstack([each.reshape(len(share), -1), (share * constant).sum(axis=1, keepdims=True)])
     of_grid = np.where(share > 0, np.log(np.where(share > 0, share, 1.0) / prior["share"]), 0.0)
-    return np.asarray((share * (_divergence_given(prior, params) + of_grid)).sum(axis=1))
+    divergence = (share * (sum(divergences(prior, params, scatter)) + of_grid)).sum(axis=1)
+    return Expected(np.zeros(len(share)), natural, np.asarray(divergence))
 
 
 def _expect(params: Params | None, data: Array) -> tuple[Array, Callable[[Array], Array]]:
     """Return expected log densities, and expected sums given responsibilities; see the module."""
     size, (i, j), grid = data.shape[1], np.triu_indices(data.shape[1]), len(DEGREES)
     mean = np.zeros((1, grid, size)) if params is None else params["mean"]
-    precision = np.broadcast_to(np.eye(size), (1, grid, size, size)) if params is None else _precision(params)
+    scatter = None if params is None else scatter_of(params)
+    precision = _precision(params, scatter) if params and scatter else np.broadcast_to(np.eye(size), (1, grid, size, size))
     half = DEGREES[:, None] / 2
     groups, logs = [], np.zeros((len(mean), len(data)))
     for rows, held in patterns(data):
         part, done, gone = data[np.ix_(rows, held)], complete(mean, precision, held), size - held.sum()
         a = half + held.sum() / 2
         at = half * np.log(half) - gammaln(half) + gammaln(a)
-        if params is None:
+        if params is None or scatter is None:
             b = np.broadcast_to(a, (1, grid, len(rows)))
             at = at - a * np.log(b)
         else:
             b = half + (distance(part, mean[..., held], done.precision) + (size / params["kappa"])[..., None]) / 2
             at = at - a * np.log(b)
-            level = _level(params) + 0.5 * (gone * np.log(2 * np.pi) - done.log_det)
+            level = _level(scatter, size) + 0.5 * (gone * np.log(2 * np.pi) - done.log_det)
             logs[:, rows] = np.einsum("kg,kgn->kn", params["share"], at) + (params["share"] * level).sum(axis=1, keepdims=True)
         entropy = 0.5 * (gone * (1 + np.log(2 * np.pi)) - done.log_det)
         groups.append((rows, part, done, a / b, at + a - half * (a / b) + entropy[..., None]))
@@ -230,14 +225,14 @@ def _write(prior: Params, data: Array, layout: Layout, count: int, name: str) ->
 def _start(prior: Params, params: Params) -> Mapping[str, Array]:
     share = params["share"]
     mean = (share[..., None] * params["mean"]).sum(axis=1)
-    precision = (share[..., None, None] * _precision(params)).sum(axis=1)
+    precision = (share[..., None, None] * _precision(params, scatter_of(params))).sum(axis=1)
     return {**start_normal_wishart(_given_any(prior), mean, precision), "place": start_place(share)}
 
 
 MEMBER = Component(
     name="student_t", label="Student-t with full scatter", kinds=("numeric",), joint=True, scaled=True, check=check_spread,
     prior=_prior, coordinates=lambda data, levels: filled(data), features=lambda data, levels: np.empty((len(data), 0)),
-    base=lambda data: np.zeros(len(data)), update=_update, natural=_natural, divergence=_divergence, predictive=_predictive,
+    base=lambda data: np.zeros(len(data)), update=_update, expected=_expected, predictive=_predictive,
     simulate=_simulate, draw=_draw, describe=_describe,
     parameters=lambda size, levels, components: components * (size + size * (size + 1) // 2 + 1),
     source="Svensén and Bishop (2005), Neurocomputing 64, 235-252", latent=Latent(_width, _expect),

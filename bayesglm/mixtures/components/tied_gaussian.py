@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bayesglm.mixtures.component import Array, Component, Drawn, Layout, Params, filled
+from bayesglm.mixtures.component import Array, Component, Drawn, Expected, Layout, Params, filled
 from bayesglm.mixtures.components.gaussian import (
     check_spread,
     describe,
@@ -23,6 +23,7 @@ from bayesglm.mixtures.components.gaussian import (
     posterior_of,
     predictive,
     products,
+    scatter_of,
     simulate,
     symbolic,
     wishart_prior,
@@ -37,9 +38,10 @@ def _update(prior: Params, counts: Array, sums: Array) -> Params:
             "psi": np.repeat(psi, len(counts), axis=0)}
 
 
-def _divergence(prior: Params, params: Params) -> Array:
-    of_mean, of_precision = divergences(prior, params)
-    return np.asarray(of_mean + of_precision / len(of_precision))
+def _expected(prior: Params, params: Params) -> Expected:
+    scatter = scatter_of(params)
+    of_mean, of_precision = divergences(prior, params, scatter)
+    return Expected(*natural(params, scatter), np.asarray(of_mean + of_precision / len(of_precision)))
 
 
 def _draw(params: Params, layout: Layout, size: int, rng: np.random.Generator) -> tuple[Drawn, ...]:
@@ -50,7 +52,7 @@ def _draw(params: Params, layout: Layout, size: int, rng: np.random.Generator) -
 _WHOLE = Component(
     name="tied_gaussian", label="Gaussian with one full covariance for all components", kinds=("numeric",), joint=True,
     scaled=True, check=check_spread, prior=wishart_prior, coordinates=lambda data, levels: filled(data), features=products,
-    base=lambda data: np.zeros(len(data)), update=_update, natural=natural, divergence=_divergence, predictive=predictive,
+    base=lambda data: np.zeros(len(data)), update=_update, expected=_expected, predictive=predictive,
     simulate=simulate, draw=_draw, describe=describe,
     parameters=lambda size, levels, components: components * size + size * (size + 1) // 2,
     source="Gelman et al. (2013), Bayesian Data Analysis, section 3.6", exported=exported, shared=True,
