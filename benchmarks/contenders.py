@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -39,7 +41,8 @@ class Contender:
     arguments : mapping
         What the run is given by name.
     needs : str
-        Python package that must be installed, or ``R:package``; empty for none.
+        Python package that must be installed, ``R:package``, or ``device`` for one that JAX has beside the processor; empty for
+        none.
     lengthens : bool
         Whether more draws can be asked for when a run has not converged.
     """
@@ -75,6 +78,8 @@ class Contender:
 @cache
 def missing(needs: str) -> str:
     """Return what is not installed, in words."""
+    if needs == "device":
+        return "" if accelerated() else "JAX has no device here but the processor"
     if needs.startswith("R:"):
         from benchmarks.packages import r_has
 
@@ -83,13 +88,22 @@ def missing(needs: str) -> str:
     return "" if not needs or importlib.util.find_spec(needs) else f"{needs} is not installed"
 
 
+def accelerated() -> bool:
+    """Return whether JAX has a device beside the processor; asked in a process of its own, which does not keep its memory."""
+    asked = "import jax; print(any(each.platform != 'cpu' for each in jax.devices()))"
+    return subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=False).stdout.strip() == "True"
+
+
+NEEDS = {"jax": "device"}  # of our engines
+
+
 def our_engines() -> tuple[Contender, ...]:
     """Return every engine of this package; plain ``pm.sample`` stands among the peers."""
     from bayesglm.engines import Engine
     from bayesglm.registry import discover
 
     return tuple(
-        Contender(f"bayesglm:{name}", "ours", "ours", "fit", {"engine": name}, lengthens=engine.exact)
+        Contender(f"bayesglm:{name}", "ours", "ours", "fit", {"engine": name}, NEEDS.get(name, ""), lengthens=engine.exact)
         for name, engine in discover("bayesglm.engines", Engine).items() if name != "pymc"
     )
 
