@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bayesglm.accelerated.density import Accelerated, accelerate
 from bayesglm.engines.engine import Run
-from bayesglm.engines.nuts import SHORT, Nuts
+from bayesglm.engines.nuts import Nuts
 from bayesglm.engines.structured import goals_of, large_states, overdispersed, prepare
 from bayesglm.engines.target import Target
 from bayesglm.errors import EngineError
@@ -51,11 +51,9 @@ class JAX(Nuts):
         accelerated = accelerate(prepared.transported)
         compiled = prepared.seconds["compile"] + time.perf_counter() - begin
         target = target_of(accelerated, overdispersed(accelerated, chains=self.chains, seed=seed))
-        sampled = self._sample(target, self._forms(SHORT, 0.8, 0.5, "diag"), seed=seed, progress=progress,
-                               transport=prepared.transported.reference._asdict())
-        notes = (f"the log density was evaluated by JAX on {accelerated.device}", *prepared.notes, *sampled.notes)
-        seconds = {**prepared.seconds, "compile": compiled, "sample": sampled.seconds}
-        return Run(sampled.tree(target), seconds, sampled.complete, notes, modes=prepared.modes)
+        run = self._transported(prepared, target, seed=seed, progress=progress)
+        notes = (f"the log density was evaluated by JAX on {accelerated.device}", *run.notes)
+        return replace(run, seconds={**run.seconds, "compile": compiled}, notes=notes)
 
 
 def hold_to_be_installed() -> None:

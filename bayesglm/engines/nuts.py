@@ -15,7 +15,7 @@ from bayesglm.engines.engine import Engine, Run
 from bayesglm.engines.plain import flat_starts, plain_target
 from bayesglm.engines.sampling import Adaptation, Sampled, Target, sample
 from bayesglm.engines.store import create
-from bayesglm.engines.structured import goals_of, overdispersed, prepare
+from bayesglm.engines.structured import Prepared, goals_of, overdispersed, prepare
 from bayesglm.errors import EngineError, suggestion
 from bayesglm.latent.density import Transported
 from bayesglm.latent.hyper import SIGNED
@@ -96,10 +96,13 @@ class Nuts(Engine):
             return self._plain(problem, seed=seed, progress=progress, reason=reason)
         prepared = prepare(problem, seed=seed)
         target = prepared.target(overdispersed(prepared.transported, chains=self.chains, seed=seed))
-        reference = prepared.transported.reference._asdict()
+        return self._transported(prepared, target, seed=seed, progress=progress)
+
+    def _transported(self, prepared: Prepared, target: Target, *, seed: int, progress: bool) -> Run:
+        """Draw from a target in transported coordinates."""
         accept = 0.9 if walled(prepared.transported) else 0.8
         sampled = self._sample(target, self._forms(SHORT, accept, 0.5, "diag"), seed=seed, progress=progress,
-                               transport=reference)
+                               transport=prepared.transported.reference._asdict())
         return Run(sampled.tree(target), {**prepared.seconds, "sample": sampled.seconds}, sampled.complete,
                    (*prepared.notes, *sampled.notes), modes=prepared.modes)
 
