@@ -12,21 +12,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from bayesglm.data.source import SAMPLE
 from bayesglm.engines.advi import few_coordinates
-from bayesglm.engines.approximation import Returned, corrected, trace, tree
+from bayesglm.engines.approximation import Drawn, Returned, against, corrected, posterior_tree, trace
 from bayesglm.engines.engine import Engine, Run
 from bayesglm.engines.evaluations import evaluate
+from bayesglm.engines.mirror import mirror
 from bayesglm.engines.native import Native
 from bayesglm.engines.stochastic import Ascended, Averaged, ascend
 from bayesglm.engines.streamed import Streamed, stream
+from bayesglm.engines.structured import Prepared, large_states
 from bayesglm.engines.variational import Normal, standard
+from bayesglm.engines.verdict import judge, smooth
 from bayesglm.errors import EngineError
 from bayesglm.latent.layout import reason_against
 from bayesglm.latent.pieces import count_rows, pieces, random_rows, some_rows
@@ -37,7 +41,8 @@ MOST_RESTARTS = 2
 MOST_KEPT = 8  # batches that are coded once and kept
 STARTING = 8_192  # rows that the structure comes from
 JUDGING = (8_192, 16_384, SAMPLE)  # rows that draws are judged on: the fewest that suffice
-NOISE_DRAWS = 100
+NOISE_DRAWS, NOISE_NUMBERS = 100, 2_000_000  # fewer draws of many coordinates
+NUMBERS_AT_ONCE = 4_000_000  # that are expanded
 # Nats. A log density that is off by so much moves a mean by at most about as many sds.
 ENOUGH, MOST_NOISE = 0.05, 0.15
 
@@ -110,21 +115,31 @@ class MinibatchADVI(Engine):
         found = self._nearest(problem, streamed, seed)
         climbed = time.perf_counter()
         sample, noise = _judging(problem, streamed, found.best.normal, seed)
-        drawn = corrected(prepared, streamed.density(sample), found,
-                          returned=Returned.of(self.draws, self.chains, self.proposals), proposals=self.proposals, seed=seed,
-                          cores=self.cores)
+        density = streamed.density(sample)
         if noise > MOST_NOISE:
-            reason = f"the sample of {len(sample.observations.response):,} rows leaves {noise:.2g} nats of the log density open"
-            verdict = replace(drawn.verdict, reliable=False, reasons=(*drawn.verdict.reasons, reason))
-            drawn = replace(drawn, verdict=verdict)
+            drawn = self._uncorrected(streamed, density, found, noise, seed)
+        else:
+            drawn = corrected(prepared, density, found, returned=Returned.of(self.draws, self.chains, self.proposals),
+                              proposals=self.proposals, seed=seed, cores=self.cores)
         sampled = time.perf_counter()
-        draws = tree(prepared, drawn, chains=self.chains)
+        draws = _tree(prepared, drawn, self.chains)
         draws["elbo"] = trace(found.climbs)
         seconds = {**prepared.seconds, "optimise": climbed - begin, "sample": sampled - climbed,
                    "expand": time.perf_counter() - sampled}
         note = (f"{streamed.rows:,} rows in batches of {self.batch:,}: {streamed.passes} passes to the mode, from which at most "
                 f"{streamed.distance:.3f} sds are left")
         return Run(draws, seconds, notes=(*prepared.notes, note, *found.notes), verdict=drawn.verdict, modes=prepared.modes)
+
+    def _uncorrected(self, streamed: Streamed, density: Native, found: Averaged, noise: float, seed: int) -> Drawn:
+        """Return draws as the approximation gives them, where no sample of rows tells how good it is."""
+        normal = found.best.normal
+        q = normal.at(np.random.default_rng([seed, 4]).standard_normal((self.draws * self.chains, len(normal.mean))))
+        log_density = evaluate(density, q, self.cores)
+        weights = smooth(log_density - mirror(streamed.prepared.transported).log_density(normal.log_density, q))
+        reason = (f"a sample of {JUDGING[-1]:,} rows leaves {noise:.2g} nats of the log density open, and the table is too large "
+                  "to judge draws on all rows")
+        reasons = (*against(streamed.prepared), *found.against, reason)
+        return Drawn(q, log_density, judge(weights, None, correction="", against=reasons))
 
     def _nearest(self, problem: Problem, streamed: Streamed, seed: int) -> Averaged:
         """Climb the ELBO, again with smaller steps where it has not converged."""
@@ -134,7 +149,8 @@ class MinibatchADVI(Engine):
         at, rate, points = standard(transported.size, few[:0]), self.rate, self.points + self.points % 2
         ascents: list[Ascended] = []
         for own in np.random.SeedSequence([seed, 3]).spawn(1 + MOST_RESTARTS):
-            ascents.append(ascend(batches, at, few, points=points, rate=rate, passes=self.passes, seed=own, cores=self.cores))
+            ascents.append(ascend(batches, at, few, points=points, rate=rate, share=min(1.0, self.batch / streamed.rows),
+                                  passes=self.passes, seed=own, cores=self.cores))
             if ascents[-1].converged:
                 break
             at, rate, points = ascents[-1].normal, rate / 2, 2 * points
@@ -154,26 +170,41 @@ def _batches(problem: Problem, streamed: Streamed, rows: int, seed: int) -> Call
 
 
 def _judging(problem: Problem, streamed: Streamed, normal: Normal, seed: int) -> tuple[Problem, float]:
-    """Return random rows that draws are judged on, and what they leave open of their log density."""
+    """Return random rows that draws are judged on, the fewest that suffice, and what they leave open of their log density."""
     for size in JUDGING:
         sample = random_rows(problem, size, seed)
         noise = _noise(streamed, sample, normal, seed)
-        if noise <= ENOUGH or len(sample.observations.response) < size:
+        hopeless = noise * np.sqrt(size / JUDGING[-1]) > 1.5 * MOST_NOISE
+        if noise <= ENOUGH or hopeless or len(sample.observations.response) < size:
             break
     return sample, noise
 
 
 def _noise(streamed: Streamed, sample: Problem, normal: Normal, seed: int) -> float:
     """Return the sd over draws of the error in their log density that a sample makes: half of what its halves differ by."""
-    rows = len(sample.observations.response)
+    rows, size = len(sample.observations.response), len(normal.mean)
     if rows >= streamed.rows:
         return 0.0
     rng = np.random.default_rng([seed, 8])
     order = rng.permutation(rows)
-    q = normal.at(rng.standard_normal((NOISE_DRAWS, len(normal.mean))))
+    q = normal.at(rng.standard_normal((max(min(NOISE_DRAWS, NOISE_NUMBERS // size), 20), size)))
     one, other = (evaluate(streamed.density(some_rows(sample, np.sort(half))), q) for half in np.array_split(order, 2))
     finite = np.isfinite(one) & np.isfinite(other)
     return float((one - other)[finite].std() / 2) if finite.any() else np.inf
+
+
+def _tree(prepared: Prepared, drawn: Drawn, chains: int) -> xr.DataTree:
+    """Return draws in the model's variables, some at a time, states with many elements in float32."""
+    field = prepared.transported.posterior.field
+    single = large_states(field)
+    step = max(NUMBERS_AT_ONCE // prepared.transported.size, 1)
+    found: dict[str, NDArray[Any]] = {}
+    for begin in range(0, len(drawn.q), step):
+        for name, each in prepared.expand(drawn.q[begin:begin + step]).items():
+            kind = np.float32 if name in single else np.float64
+            whole = found.setdefault(name, np.empty((len(drawn.q), *each.shape[1:]), kind))
+            whole[begin:begin + len(each)] = each
+    return posterior_tree(field, found, drawn.log_density, chains)
 
 
 MEMBER = MinibatchADVI()

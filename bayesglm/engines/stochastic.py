@@ -129,7 +129,7 @@ class _Window:
 
 
 def ascend(
-    batches: Callable[[], Iterable[Native]], start: Normal, few: Index, *, points: int, rate: float, passes: int,
+    batches: Callable[[], Iterable[Native]], start: Normal, few: Index, *, points: int, rate: float, share: float, passes: int,
     seed: np.random.SeedSequence, cores: int | None,
 ) -> Ascended:
     """Climb the ELBO in steps of one batch each, window by window, until the mean over the last is at an optimum.
@@ -146,6 +146,9 @@ def ascend(
         Random numbers of a step, even.
     rate : float
         Share of the way to the optimum that a step goes.
+    share : float
+        Share of the table that a batch is. What a batch says of coordinates that few rows depend on varies more, by the inverse
+        of its root, and their steps are shorter by the root.
     passes : int
         Most passes over the table; a pass of few batches is repeated until it has `LEAST_STEPS`.
     seed : SeedSequence
@@ -154,6 +157,9 @@ def ascend(
         Threads.
     """
     size, at, last = len(start.mean), start, start
+    rates = np.full(size, rate * np.sqrt(share))
+    rates[few] = rate
+    rates = np.concatenate([rates, rates])
     trace: list[float] = []
     distance, error, change, before = np.inf, np.inf, np.inf, np.nan
     windows = 0
@@ -173,7 +179,7 @@ def ascend(
             elbo = float(values.mean() + at.log_sd.sum() + 0.5 * size * LOG_TWO_PI_E)
             window.add(at, gradient, elbo)
             trace.append(elbo)
-            at = at.moved(np.clip(rate * gradient, -LONGEST_STEP, LONGEST_STEP))
+            at = at.moved(np.clip(rates * gradient, -LONGEST_STEP, LONGEST_STEP))
         windows += 1
         last, mean = window.normal(at), float(np.mean(window.elbo))
         distance, error = window.distance(few)

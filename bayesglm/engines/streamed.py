@@ -1,14 +1,15 @@
 """Streamed: a problem whose rows are looked at in pieces, as a density in transported coordinates.
 
 The structure comes from a sample: the optimum of its Laplace marginal, with the transport there. Then each pass over all rows
-expands their log likelihood around the field found so far (`bayesglm.latent.expansion`), and with that expansion both
-hyperparameters and field take Newton's step. After two or three passes the transport is that of all rows, at their mode.
+expands their log likelihood around the field found so far (`bayesglm.latent.expansion`), and with that expansion the field takes
+Newton's step; so do the hyperparameters, once the field is near its mode. After three or four passes the transport is that of
+all rows, at their mode.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
@@ -23,15 +24,17 @@ from bayesglm.latent.cholesky import Matrix, factor, solve_lower
 from bayesglm.latent.density import Transported
 from bayesglm.latent.expansion import Anchor, Expansion, batch_arrays, expansion, packed_batch, times
 from bayesglm.latent.hyper import evaluate
-from bayesglm.latent.layout import Field, pattern_of
+from bayesglm.latent.layout import Field, field_of, pattern_of
 from bayesglm.latent.loadings import loadings, multiply, transpose
-from bayesglm.latent.pieces import count_rows, pieces, random_rows
+from bayesglm.latent.mode import Posterior
+from bayesglm.latent.pieces import count_rows, covering, pieces, random_rows
 from bayesglm.latent.precision import log_prior, precision
 from bayesglm.latent.transport import Reference
 from bayesglm.specification import Problem
 
 Array = NDArray[np.float64]
-MOST_PASSES = 12
+MOST_PASSES = 30
+NEAR = 0.5  # sds of the field's mode, where hyperparameters begin to move
 SETTLED = 0.05  # sds of the posterior that Newton's step may still take
 CLIMBS = 20
 STEP = 0.02  # of differences, in sds
@@ -104,24 +107,33 @@ def stream(problem: Problem, *, sample: int, batch: int, seed: int) -> Streamed:
     prepared = prepare(some, seed=seed)
     begin = time.perf_counter()
     field, rows = prepared.transported.posterior.field, count_rows(problem)
-    known = batch_of(field, some)
-    whole = known.rows == rows  # then the sample's optimum is the one
-    state = _mode(prepared.transported, np.zeros(0), prepared.transported.reference.turn)
+    state = last = _mode(prepared.transported, np.zeros(0), prepared.transported.reference.turn)
+    whole = len(some.observations.response) == rows  # then the sample's optimum is the one
+    if not whole:
+        small, field = field, field_of(covering(problem, batch, seed))
+        state = last = replace(state, w=_moved_to(field, small, state.w))
+    posterior, known = Posterior(field, prepared.transported.posterior.likelihood), batch_of(field, some)
+    highest = -np.inf
     for number in range(1, MOST_PASSES + 1):  # noqa: B007
         anchor = state.anchor(field)
         total = reduce(Expansion.plus, (expansion(batch_of(field, each), anchor) for each in pieces(problem, batch, seed)))
+        height, distance = state.height(field, total), state.distance(field, total)
         reference = prepared.transported.reference if whole else state.reference(field, anchor, total)
-        distance = state.distance(field, total)
         if whole:
             break
-        tau, turn = peak(bound(known, field, reference, anchor, total, rows), reference.turn, prepared.transported.size)
-        way = solve_triangular(turn, reference.turn @ tau, lower=True)
-        distance = max(distance, float(np.abs(way).max(initial=0.0)))
-        if distance < SETTLED:
-            reference = reference._replace(turn=turn)
-            break
-        state = _mode(Transported(prepared.transported.posterior, reference), tau, turn)
-    transported = Transported(prepared.transported.posterior, reference)
+        if not height >= highest:  # Newton's step was too long
+            state = state.halfway(last)
+            continue
+        tau, turn = np.zeros(len(state.t)), state.turn
+        if distance < NEAR:  # then hyperparameters move as well, and heights are no longer of the same field
+            tau, turn = peak(bound(known, field, reference, anchor, total, rows), state.turn, prepared.transported.size)
+            distance = max(distance, float(np.abs(solve_triangular(turn, state.turn @ tau, lower=True)).max(initial=0.0)))
+            if distance < SETTLED:
+                reference = reference._replace(turn=turn)
+                break
+        highest = height if not tau.any() else -np.inf
+        last, state = state, _mode(Transported(posterior, reference), tau, turn)
+    transported = Transported(posterior, reference)
     seconds = {**prepared.seconds, "mode": prepared.seconds["mode"] + time.perf_counter() - begin}
     return Streamed(Prepared(transported, prepared.modes, prepared.definite, seconds), anchor, total, rows, number, distance)
 
@@ -148,6 +160,16 @@ class _State:
         return Reference(total.sparse, total.cross, total.core, total.d_r + back[0], total.d_q + back[1],
                          total.m_r * speed[:, None], total.m_q * speed[:, None], self.t, self.turn)
 
+    def height(self, field: Field, total: Expansion) -> float:
+        """Return the log joint density given the hyperparameters, of which only differences count."""
+        theta = evaluate(self.t, field.hyper)[0]
+        height = float(total.value[0] + log_prior(field.layout, theta, self.w, self.v)[0])
+        return height if np.isfinite(height) else -np.inf
+
+    def halfway(self, other: _State) -> _State:
+        """Return the state between this one and another with the same hyperparameters."""
+        return _State(self.t, (self.w + other.w) / 2, (self.v + other.v) / 2, self.turn)
+
     def distance(self, field: Field, total: Expansion) -> float:
         """Return how far the field is from its mode given the hyperparameters: the largest entry of L^-1 gradient, in sds."""
         layout, pattern, theta = field.layout, pattern_of(field.layout), evaluate(self.t, field.hyper)[0]
@@ -160,6 +182,15 @@ class _State:
         d_w, d_v = d_w + prior_w, d_v + prior_v
         solve_lower(pattern, lower, d_w, d_v)
         return float(np.abs(np.concatenate([d_w, d_v])).max(initial=0.0))
+
+
+def _moved_to(field: Field, other: Field, w: Array) -> Array:
+    """Return the sparse part of another field of the same model in the order of this one."""
+    moved = np.zeros_like(w)
+    for mine, theirs in zip(field.placed, other.placed, strict=True):
+        if mine.sparse is not None and theirs.sparse is not None:
+            moved[mine.sparse[mine.sparse >= 0]] = w[theirs.sparse[theirs.sparse >= 0]]
+    return moved
 
 
 def _mode(transported: Transported, tau: Array, turn: Array) -> _State:

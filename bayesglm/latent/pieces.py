@@ -5,7 +5,7 @@ Rows in memory come in a random order. Those of a source come as they stand, rea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from bayesglm.data.door import read_table
 from bayesglm.data.observations import read_observations
 from bayesglm.data.patterns import Patterns, distinct, patterns_of
 from bayesglm.data.source import Source
+from bayesglm.data.table import Table
 from bayesglm.specification import Problem
 
 Index = NDArray[np.intp]
@@ -86,6 +87,59 @@ def some_rows(problem: Problem, rows: Index) -> Problem:
                    labels={name: labels[rows] for name, labels in data.labels.items()}, findings=())
     counts = np.bincount(index, some.weights * some.informative, minlength=len(first))
     return Problem(problem.specification, some, Patterns(patterns.table.take(patterns.index[rows][first]), index, counts))
+
+
+def covering(problem: Problem, rows: int, seed: int) -> Problem:
+    """Return a few of all rows that read every level that any row reads, and any two that a row reads together.
+
+    Parameters
+    ----------
+    problem : Problem
+        Specification and data.
+    rows, seed : int
+        As for `pieces`.
+
+    Examples
+    --------
+    >>> import bayesglm as bg
+    >>> table = {"y": [1, 0, 4, 2], "g": ["a", "b", "a", "b"], "h": ["c", "c", "c", "d"]}
+    >>> few = covering(bg.Model("y ~ 1 + (1 | g) + (1 | h)", table, "poisson").problem, 2, seed=1)
+    >>> len(few.observations.response)
+    3
+    """
+    seen: dict[tuple[int, int], NDArray[np.int64]] = {}
+    found: list[Problem] = []
+    for piece in pieces(problem, rows, seed):
+        bases = [basis for predictor in problem.specification.predictors for basis in predictor.code(piece.patterns.table).bases]
+        new = np.zeros(piece.patterns.table.rows, np.bool_)
+        for a, first in enumerate(bases):
+            for b, second in enumerate(bases[:a + 1]):
+                together = first.index.astype(np.int64) * second.known + second.index
+                codes, at = np.unique(together, return_index=True)
+                known = seen.setdefault((a, b), np.zeros(0, np.int64))
+                new[at[~np.isin(codes, known, assume_unique=True)]] = True
+                seen[a, b] = np.union1d(known, codes)
+        new[0] |= not found
+        _, row_of = np.unique(piece.patterns.index, return_index=True)
+        if new.any():
+            found.append(some_rows(piece, row_of[new]))
+    return _joined(found)
+
+
+def _joined(problems: Sequence[Problem]) -> Problem:
+    """Return the rows of several problems of one specification as one."""
+    first = problems[0]
+    tables = [each.patterns.table for each in problems]
+    columns = {name: replace(column, values=np.concatenate([table[name].values for table in tables]))
+               for name, column in first.patterns.table.columns.items()}
+    shift = np.cumsum([0, *(table.rows for table in tables)])
+    index = np.concatenate([each.patterns.index + begin for each, begin in zip(problems, shift, strict=False)])
+    counts = np.concatenate([each.patterns.counts for each in problems])
+    data = [each.observations for each in problems]
+    given = {name: [values for each in data if (values := getattr(each, name)) is not None]
+             for name in ("response", "exposure", "trials", "weights")}
+    rows = replace(data[0], labels={}, **{name: np.concatenate(values) for name, values in given.items() if values})
+    return Problem(first.specification, rows, Patterns(Table(columns, int(shift[-1])), index, counts))
 
 
 def _even(source: Source, rows: int) -> Iterator[Any]:
