@@ -51,5 +51,5 @@ def describe_fit(fitted: Fitted) -> str:
     state = "" if fitted.complete else ", stopped early"
     lines.append(f"  {fitted.engine}: {chains} chains x {draws} draws, seed {fitted.seed}, {time:.1f} s{state}")
     if fitted.verdict is not None:
-        lines.append(f"  an approximation, {fitted.verdict.summary}")
+        lines.append(f"  {fitted.label}; {fitted.verdict.summary}")
     return "\n".join(lines)

@@ -20,6 +20,7 @@ import pymc as pm
 import xarray as xr
 
 from bayesglm import storage
+from bayesglm.agreement import Agreement, agreement
 from bayesglm.checks.check import Check, CheckResult, Checks
 from bayesglm.contrast import Contrast, contrast_rows
 from bayesglm.data.audit import Audit
@@ -312,6 +313,20 @@ class Fit(Fitted):
     def loo(self) -> ELPDData:
         """Return the leave-one-out expected log predictive density by PSIS, one row left out at a time, from distinct rows."""
         return loo(self)
+
+    def agreement(self, reference: Fit, *, level: float = LEVEL) -> Agreement:
+        """Return how far means and intervals are from those of another fit of the same model, such as NUTS.
+
+        Examples
+        --------
+        >>> import bayesglm as bg
+        >>> table = {"errors": [3, 0, 2, 5], "requests": [10.0, 5.0, 10.0, 20.0]}
+        >>> model = bg.Model("errors ~ 1", table, "poisson", exposure="requests")
+        >>> found = model.fit("advi", seed=1).agreement(model.fit("laplace", seed=2))
+        >>> found.shift < 0.2, 0.8 < found.narrowest
+        (True, True)
+        """
+        return agreement(self, reference, level=level)
 
     def report(self, path: str | Path, *, title: str = "", question: str = "", seed: int = 0) -> Path:
         """Write one self-contained HTML page and return its path."""

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from bayesglm.data.audit import Audit
 from bayesglm.data.schema import Schema
+from bayesglm.engines.engine import Engine
 from bayesglm.engines.verdict import Verdict
 from bayesglm.errors import OptionError
+from bayesglm.registry import discover
 from bayesglm.specification import Problem, Specification
 
 Array = NDArray[np.float64]
@@ -81,6 +83,13 @@ class Fitted:
         """Number of chains and of draws in each."""
         sizes = self.draws["posterior"].sizes
         return int(sizes["chain"]), int(sizes["draw"])
+
+    @property
+    def label(self) -> str:
+        """What reports say of its draws: "variational: intervals may be narrow"."""
+        unknown = "draws converge to the posterior" if self.exact else "an approximation: intervals may be narrow"
+        known = discover("bayesglm.engines", Engine).get(self.engine)
+        return unknown if known is None else known.label
 
     def stacked(self, name: str) -> Array:
         """Return the draws of a variable with chains and draws as one leading axis, shape (sample, ...)."""

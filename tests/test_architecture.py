@@ -31,7 +31,7 @@ ORDER = (
     "accelerated",
     "formulation engines",
     "fitted unstructured",
-    "rows",
+    "agreement rows",
     "responses",
     "newdata pointwise predict",
     "contrast describe prior_predictive summary storage",

@@ -65,6 +65,7 @@ class ADVI(Engine):
     cores: int | None = None
     name: ClassVar[str] = "advi"
     exact: ClassVar[bool] = False
+    kind: ClassVar[str] = "variational"
     stats: ClassVar[tuple[str, ...]] = ("lp",)
     source: ClassVar[str] = (
         "Kucukelbir et al. (2017), Journal of Machine Learning Research 18(14); Giordano, Ingram and Broderick (2024), Journal "

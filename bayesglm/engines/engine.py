@@ -66,6 +66,8 @@ class Engine:
         The name users write.
     exact : bool
         Whether its draws converge to the posterior; False for an approximation.
+    kind : str
+        What its draws are called where they do not.
     in_pieces : bool
         Whether it fits a table that is read in pieces; the others need all rows in memory.
     stats : tuple of str
@@ -76,6 +78,7 @@ class Engine:
 
     name: ClassVar[str] = ""
     exact: ClassVar[bool] = True
+    kind: ClassVar[str] = "an approximation"
     in_pieces: ClassVar[bool] = False
     stats: ClassVar[tuple[str, ...]] = ("diverging", "energy", "tree_depth", "acceptance_rate", "reached_max_treedepth", "lp")
     source: ClassVar[str] = ""
@@ -111,6 +114,17 @@ class Engine:
             Whether to show a progress bar.
         """
         raise NotImplementedError
+
+    @property
+    def label(self) -> str:
+        """What reports say of its draws.
+
+        Examples
+        --------
+        >>> Engine().label
+        'draws converge to the posterior'
+        """
+        return "draws converge to the posterior" if self.exact else f"{self.kind}: intervals may be narrow"
 
     def settings(self) -> dict[str, Any]:
         """Return the settings for the manifest of a fit."""

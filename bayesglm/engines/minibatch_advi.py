@@ -89,6 +89,7 @@ class MinibatchADVI(Engine):
     cores: int | None = None
     name: ClassVar[str] = "minibatch_advi"
     exact: ClassVar[bool] = False
+    kind: ClassVar[str] = "variational"
     in_pieces: ClassVar[bool] = True
     stats: ClassVar[tuple[str, ...]] = ("lp",)
     source: ClassVar[str] = (

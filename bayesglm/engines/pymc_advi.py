@@ -60,6 +60,7 @@ class PyMCADVI(Engine):
     rank: Literal["mean_field", "full"] = "mean_field"
     name: ClassVar[str] = "pymc_advi"
     exact: ClassVar[bool] = False
+    kind: ClassVar[str] = "variational"
     stats: ClassVar[tuple[str, ...]] = ("lp",)
     source: ClassVar[str] = "Kucukelbir et al. (2017), Journal of Machine Learning Research 18(14)"
 

@@ -34,10 +34,10 @@ def _run(fitted: Fitted) -> Iterator[tuple[str, str]]:
     if not fitted.complete:
         yield "unfinished run", "The run was stopped before it had all its draws: intervals are less certain than they look."
     if fitted.verdict is not None and fitted.verdict.reliable:
-        yield "approximation", (f"The engine {quoted(fitted.engine)} approximates the posterior, and was held against it: "
-                                f"{fitted.verdict.summary}.")
+        yield "approximation", (f"The engine {quoted(fitted.engine)} approximates the posterior ({fitted.label}), and was held "
+                                f"against it: {fitted.verdict.summary}.")
     elif not fitted.exact:
-        yield "approximation", (f"The engine {quoted(fitted.engine)} approximates the posterior: intervals may be too narrow. "
+        yield "approximation", (f"The engine {quoted(fitted.engine)} approximates the posterior ({fitted.label}). "
                                 "Fit again with an exact engine before a decision depends on them.")
     for note in fitted.notes:
         yield "engine", sentence(note)

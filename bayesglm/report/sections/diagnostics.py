@@ -37,8 +37,7 @@ def _from_summary(fitted: Fitted) -> TableBlock:
 
 def _facts(fitted: Fitted) -> Iterator[tuple[str, str]]:
     chains, draws = fitted.shape
-    kind = "draws converge to the posterior" if fitted.exact else "an approximation of the posterior"
-    yield "engine", f"{quoted(fitted.engine)}: {kind}"
+    yield "engine", f"{quoted(fitted.engine)}: {fitted.label}"
     yield "draws", f"{counted(chains, 'chain')} of {counted(draws, 'draw')}"
     if fitted.verdict is not None:
         yield "verdict", sentence(fitted.verdict.summary)
