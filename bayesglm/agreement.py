@@ -55,8 +55,8 @@ class Agreement:
     def __repr__(self) -> str:
         words = {None: "no verdict", True: "reliable", False: "not reliable"}
         width = self.table["width_ratio"]
-        return (f"means differ by up to {self.shift:.2f} sd ({self.table['shift'].abs().idxmax()}); {self.level:.0%} intervals are "
-                f"{self.narrowest:.2f} ({width.idxmin()}) to {self.widest:.2f} ({width.idxmax()}) times as wide; "
+        return (f"means differ by up to {self.shift:.2f} sd ({self.table['shift'].abs().idxmax()}); {self.level:.0%} intervals "
+                f"are {self.narrowest:.2f} ({width.idxmin()}) to {self.widest:.2f} ({width.idxmax()}) times as wide; "
                 f"k-hat {self.k_hat:.2f}; {words[self.reliable]} by its own verdict")
 
 
