@@ -20,7 +20,7 @@ from bayesglm.engines.evaluations import evaluate, slopes
 from bayesglm.engines.mirror import Mirror, mirror
 from bayesglm.engines.moves import drift
 from bayesglm.engines.native import Native, native
-from bayesglm.engines.quantiles import ENOUGH, enough, weighted_tails
+from bayesglm.engines.quantiles import ENOUGH, Tails, enough, weighted_tails
 from bayesglm.engines.structured import Prepared, overdispersed
 from bayesglm.engines.variational import TOLERANCE, Climbed, Normal, climb, numbers, standard
 from bayesglm.engines.verdict import (
@@ -212,17 +212,18 @@ def corrected(
         q, log_density = np.concatenate([q, new]), np.concatenate([log_density, exact])
         log_ratio = np.concatenate([log_ratio, exact - same.log_density(normal.log_density, new)])
         weights = smooth(log_ratio)
-        draws, ends = worth(prepared, q, weights, returned)
+        variables = reported(prepared, q)
+        draws, ends, tails = worth(variables, weights, returned)
         if not conclusive(weights) or ends.error <= ENOUGH or len(q) >= most:
             break
     equal = even(len(q))
-    shift = moved(reported(prepared, q), equal.weight, weights.weight)
+    shift = moved(variables, equal.weight, weights.weight, tails)
     trusted = conclusive(weights)
     stay = None
     if not trusted:
         more = normal.at(rng.standard_normal((DRIFT_DRAWS, size)))
         stay = drift(density, more, lambda flat: reported(prepared, flat), seed=seed, cores=cores)
-        draws, ends = worth(prepared, q, equal, returned)
+        draws, ends, _ = worth(variables, equal, returned)
     verdict = judge(weights, shift, correction="weights over all parameters" if trusted else "", drift=stay, known=ends,
                     against=(*against(prepared), *found.against))
     chosen = resample(weights.weight if trusted else equal.weight, draws, rng)
@@ -270,14 +271,24 @@ def reported(prepared: Prepared, q: Array) -> dict[str, Array]:
     return {name: found[name] for name in prepared.transported.posterior.field.problem.specification.reported()}
 
 
-def worth(prepared: Prepared, q: Array, weights: Weights, returned: Returned, together: int = 1) -> tuple[int, Known]:
-    """Return how many draws of equal weight to take of weighted ones at q, shape (n, size), and how well these know quantiles.
+def worth(variables: Mapping[str, Array], weights: Weights, returned: Returned, together: int = 1) -> tuple[int, Known, Tails]:
+    """Return how many draws of equal weight to take of weighted ones, how well these know quantiles, and what all of them know.
 
-    So many of these that follow each other may depend on each other (`bayesglm.engines.quantiles.weighted_tails`).
+    Parameters
+    ----------
+    variables : mapping
+        Reported variables at the draws, shape (draw, ...).
+    weights : Weights
+        Theirs.
+    returned : Returned
+        The numbers that are tried.
+    together : int
+        So many draws that follow each other may depend on each other.
     """
-    labels, values = columns(reported(prepared, q))
-    draws, tails = enough(weighted_tails(values, weights.weight, together), weights.effective, len(q), **asdict(returned))
-    return draws, known(labels, tails)
+    labels, values = columns(variables)
+    tails = weighted_tails(values, weights.weight, together)
+    draws, thinned = enough(tails, weights.effective, len(values), **asdict(returned))
+    return draws, known(labels, thinned), tails
 
 
 def compiled(prepared: Prepared) -> Native:

@@ -6,31 +6,35 @@
    spread, the draws are taken again from there, and the new weights are what counts.
 4. With many levels that are independent given everything else, or where 3 fails, the levels are integrated out one by one
    (`bayesglm.latent.levels`), and weights are over hyperparameters and coefficients alone.
-5. Where weights cannot tell, draws of the approximation have to stay when transitions of the exact posterior act on them.
+5. Where levels depend on each other (crossed factors, paths) and are many, or 3 fails, draws are taken around the normal
+   distribution of independent coordinates with the highest ELBO: of many skewed levels the mode is not the mean.
+6. Where weights cannot tell, draws of the approximation have to stay when transitions of the exact posterior act on them.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from bayesglm.engines.approximation import Drawn, Returned, against, compiled, reported, tree, worth
 from bayesglm.engines.engine import Engine, Run
-from bayesglm.engines.evaluations import evaluate
+from bayesglm.engines.evaluations import evaluate, slopes
 from bayesglm.engines.moves import DRAWS, drift
 from bayesglm.engines.native import Native
-from bayesglm.engines.proposal import PAIR
+from bayesglm.engines.proposal import PAIR, around
 from bayesglm.engines.structured import Prepared, prepare
+from bayesglm.engines.variational import climb, numbers, standard
 from bayesglm.engines.verdict import conclusive, judge, resample
-from bayesglm.engines.view import Round, joint_view, learn, levels_view
+from bayesglm.engines.view import Round, View, joint_view, learn, levels_view
 from bayesglm.latent.layout import reason_against
 from bayesglm.latent.levels import levels_of
 from bayesglm.specification import Problem
 
-MOST_JOINT = 200  # coordinates whose levels are drawn together where they could be integrated out
+MOST_JOINT = 200  # coordinates that are first drawn around the mode, all at once
+POINTS, MOST_STEPS = 200, 100  # random numbers of each coordinate for the ELBO, and steps of its climb
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,25 +104,39 @@ def _not_normal(problem: Problem) -> str:
 def corrected(prepared: Prepared, density: Native, *, returned: Returned, most: int, seed: int, cores: int | None) -> Drawn:
     """Return draws weighted in one way or the other; where weights cannot tell, the move test decides."""
     doubts, levels = against(prepared), levels_of(prepared.transported.posterior.field)
-    all_at_once, one_by_one, test, last = np.random.SeedSequence([seed, 5]).spawn(4)
+    all_at_once, one_by_one, test, last, summit = np.random.SeedSequence([seed, 5]).spawn(5)
     found: Round | None = None
-    if levels is None or prepared.transported.size <= MOST_JOINT:
-        view = joint_view(prepared, density, returned=returned, most=most, cores=cores)
+    small = prepared.transported.size <= MOST_JOINT
+    view = joint_view(prepared, density, returned=returned, most=most, cores=cores)
+    if small or (levels is None and bool(doubts)):
         found = learn(prepared, view, doubts, seed=all_at_once)
+    if levels is None and not doubts and (found is None or not conclusive(found.weights)):
+        centred = _around_summit(prepared, density, view, seed=summit, cores=cores)
+        if found is None or centred is not view:
+            again = learn(prepared, centred, doubts, seed=one_by_one)
+            found = again if found is None else max(found, again, key=lambda each: each.weights.effective)
     if levels is not None and (found is None or not (found.verdict.reliable or doubts)):
         view = levels_view(prepared, levels, returned=returned, most=most, cores=cores)
         found = learn(prepared, view, doubts, seed=one_by_one)
-    assert found is not None  # without levels there is the other way
+    assert found is not None  # one of the ways is always taken
     weight, verdict, draws = found.weights.weight, found.verdict, found.draws
     if not conclusive(found.weights):
         chosen = resample(found.plain.weight, DRAWS, np.random.default_rng(test))
         stay = drift(density, found.q[chosen], lambda flat: reported(prepared, flat), seed=seed, cores=cores)
         weight = found.plain.weight
-        draws, known = worth(prepared, found.q, found.plain, returned, PAIR)
+        draws, known, _ = worth(reported(prepared, found.q), found.plain, returned, PAIR)
         verdict = judge(found.weights, verdict.moved, correction="", drift=stay, group_k_hat=verdict.group_k_hat, known=known,
                         against=doubts)
     chosen = resample(weight, draws, np.random.default_rng(last))
     return Drawn(found.q[chosen], evaluate(density, found.q[chosen], cores), verdict)
+
+
+def _around_summit(prepared: Prepared, density: Native, view: View, *, seed: np.random.SeedSequence, cores: int | None) -> View:
+    """Return the view with a proposal around the highest ELBO; as it is where the climb does not converge."""
+    size, joint = prepared.transported.size, view.proposal.few
+    eps = numbers(size, POINTS, joint if 4 * len(joint) <= POINTS else joint[:0], seed)
+    climbed = climb(lambda q: slopes(density, q, cores), standard(size, joint[:0]), eps, iterations=MOST_STEPS)
+    return replace(view, proposal=around(view.proposal, climbed.normal)) if climbed.converged else view
 
 
 MEMBER = Laplace()

@@ -8,7 +8,10 @@ the levels, z, are normal:
 
 At first m = 0, C = I, s = 1: normal around the mode. `adapted` takes means and covariances from weighted draws instead.
 
-Source: Cappe, Douc, Guillin, Marin and Robert (2008), Statistics and Computing 18, 447.
+`around` takes them from the normal distribution with the highest ELBO.
+
+Source: Cappe, Douc, Guillin, Marin and Robert (2008), Statistics and Computing 18, 447; van Niekerk and Rue (2024), Journal of
+Machine Learning Research 25(62), for a Laplace approximation whose means the ELBO corrects.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.special import gammaln
 
+from bayesglm.engines.variational import Normal
 from bayesglm.engines.verdict import Weights
 from bayesglm.latent.layout import Field
 
@@ -107,6 +111,13 @@ def first_proposal(field: Field) -> Proposal:
     # With more dimensions lighter tails, for their length varies less.
     freedom = max(_FREEDOM, float(len(few)))
     return Proposal(theta, few, rest, np.zeros(len(few)), np.eye(len(few)), np.zeros(size), np.ones(size), freedom)
+
+
+def around(proposal: Proposal, normal: Normal) -> Proposal:
+    """Return the proposal with means and sds of a normal distribution of independent coordinates."""
+    mean, sd = normal.mean, normal.sd
+    return replace(proposal, mean=mean[proposal.few], triangle=np.diag(sd[proposal.few]), rest_mean=mean[proposal.rest],
+                   rest_sd=sd[proposal.rest])
 
 
 def adapted(proposal: Proposal, q: Array, weights: Weights) -> Proposal:

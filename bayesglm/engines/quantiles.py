@@ -65,13 +65,23 @@ class Tails:
         among : int, optional
             How many elements the largest is sought of; by default these.
         """
+        with np.errstate(divide="ignore"):
+            return np.asarray((self._plain / (1 + self._most(among) / np.sqrt(TAIL * self.effective))).max(axis=0))
+
+    def chance(self) -> Array:
+        """Return how far off, in robust sds, the worst of these elements is by chance, shape (element,)."""
+        return np.asarray(self._most() * self._plain.max(axis=0))
+
+    @property
+    def _plain(self) -> Array:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(self.slope > 0, self.slope * np.sqrt((1 - TAIL) / (TAIL * self.effective)), 0.0)
+
+    def _most(self, among: int | None = None) -> float:
+        """Return what the largest of as many normal numbers stays below in half of all cases."""
         from scipy.special import ndtri
 
-        k = TAIL * self.effective
-        most = -ndtri(0.5 / (2 * max(among or self.slope.shape[1], 1)))  # in half of all cases
-        with np.errstate(divide="ignore", invalid="ignore"):
-            raw = np.where(self.slope > 0, self.slope * np.sqrt((1 - TAIL) / k), 0.0)
-            return np.asarray((raw / (1 + most / np.sqrt(k))).max(axis=0))
+        return float(-ndtri(0.5 / (2 * max(among or self.slope.shape[1], 1))))
 
 
 def tails(quantiles: Sequence[Array], sd: Array, effective: Array) -> Tails:

@@ -281,8 +281,8 @@ def columns(variables: Mapping[str, Array]) -> tuple[list[str], Array]:
     return labels, np.concatenate(parts, axis=1)
 
 
-def moved(variables: Mapping[str, Array], before: Array, after: Array) -> Moved:
-    """Return how far means and sds move from one set of weights to another.
+def moved(variables: Mapping[str, Array], before: Array, after: Array, tails: Tails | None = None) -> Moved:
+    """Return how far means, sds and quantiles move from one set of weights to another; quantiles less what is chance.
 
     Parameters
     ----------
@@ -290,6 +290,8 @@ def moved(variables: Mapping[str, Array], before: Array, after: Array) -> Moved:
         Reported variables at the draws, shape (draw, ...).
     before, after : array, shape (draw,)
         Weights with sum 1: those of the approximation (all equal if the draws are its own), and those of the posterior.
+    tails : Tails, optional
+        The ends of intervals under the latter, if they are known.
 
     Examples
     --------
@@ -303,8 +305,9 @@ def moved(variables: Mapping[str, Array], before: Array, after: Array) -> Moved:
     sds = [np.sqrt(weight @ (values - mean) ** 2) for weight, mean in zip((before, after), means, strict=True)]
     shift = np.abs(means[1] - means[0]) / sds[1]
     change = np.abs(sds[0] / sds[1] - 1.0)
-    tails, ends = weighted_tails(values, after), weighted_quantiles(values, before, (TAIL, 1 - TAIL))
+    tails, ends = tails or weighted_tails(values, after), weighted_quantiles(values, before, (TAIL, 1 - TAIL))
     pulled = np.abs(ends - np.array([tails.lower, tails.upper])).max(axis=0) / tails.sd
+    pulled = np.sqrt(np.maximum(pulled**2 - tails.chance() ** 2, 0.0))
     i, j, k = (int(np.nanargmax(each)) for each in (shift, change, pulled))
     return Moved(float(shift[i]), labels[i], float(change[j]), labels[j], float(pulled[k]), labels[k])
 

@@ -27,6 +27,7 @@ from bayesglm.latent.levels import CANDIDATES, SPREAD, Integrated, Levels, rule_
 Array = NDArray[np.float64]
 MOST_NUMBERS = 4_000_000  # of all proposals together, unless a block has more
 MOST_INTEGRATED = 8_000  # draws whose levels are integrated out: each takes a millisecond or more
+LEAST_MORE = 1.25  # times as many draws, before it is looked again
 ROUNDS = 4
 FEWEST_TO_LEARN_FROM = 50.0  # effective draws
 COSTLY = 20_000  # evaluations of a cell for one draw
@@ -128,7 +129,7 @@ def _round(
         if weights.effective >= view.wanted and count >= look:
             found = _weighed(prepared, view, proposal, doubts, weights, blocks)
             error = 0.0 if found.verdict.known is None else found.verdict.known.error
-            look = int(count * (error / ENOUGH) ** 2)  # when it will be small enough
+            look = int(count * max((error / ENOUGH) ** 2, LEAST_MORE))  # when it will be small enough
             wrong = len(found.verdict.reasons) > (error > MOST_QUANTILE_ERROR)
             if error <= ENOUGH or count * (error / MOST_QUANTILE_ERROR) ** 2 > view.most or (wrong and not last):
                 break
@@ -143,10 +144,11 @@ def _weighed(
     x, q, log_density, proposed = map(np.concatenate, zip(*blocks, strict=True))
     shape = theta_shape(proposal, x, log_density) + proposal.log_field(x) - proposed
     plain = smooth(np.where(np.isfinite(log_density), shape, -np.inf))
-    shift = moved(reported(prepared, q), plain.weight, weights.weight)
+    variables = reported(prepared, q)
+    draws, known, tails = worth(variables, weights, view.returned, PAIR)
+    shift = moved(variables, plain.weight, weights.weight, tails)
     enough = weights.effective >= FEWEST_EFFECTIVE and view.group_k_hat is not None
     group = view.group_k_hat(x[int(np.argmax(weights.weight))]) if enough and view.group_k_hat is not None else None
-    draws, known = worth(prepared, q, weights, view.returned, PAIR)
     verdict = judge(weights, shift, correction=view.correction, group_k_hat=group, known=known, against=doubts)
     return Round(x, q, weights, plain, draws, verdict)
 
