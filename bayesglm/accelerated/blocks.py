@@ -115,7 +115,7 @@ class Blocks(NamedTuple):
 def arrow_of(layout: Layout) -> Arrow:
     """Choose the clusters of a layout.
 
-    The largest block without a path comes first, then every other whose levels can join without a cluster of more than
+    The block without a path that has the most coordinates comes first, then every other whose levels can join without a cluster of more than
     `WIDEST` coordinates.
 
     Parameters
@@ -139,7 +139,7 @@ def arrow_of(layout: Layout) -> Arrow:
     coordinates = np.bincount(layout.node_block, sizes, minlength=len(layout.block_size))
     chosen: list[int] = []
     labels = np.full(len(sizes), -1)
-    for block in sorted(_independent(layout, node_of), key=lambda b: (-coordinates[b], b)):
+    for block in sorted(_independent(layout, node_of), key=lambda b: (-coordinates[b], layout.block_size[b], b)):
         tried = _labels([*chosen, block], layout.node_block, pairs)
         widest = np.bincount(tried[tried >= 0], sizes[tried >= 0]).max(initial=0.0)
         if not chosen or widest <= WIDEST:

@@ -21,7 +21,8 @@ SHORT = {"draws": 20, "tune": 30, "chains": 2, "seed": 1, "progress": False}
 def test_posterior_is_that_of_stan(name):
     pytest.importorskip("jax")
     case = read_case(name)
-    draws = draws_to_precision(case.model, case.posterior.index, seed=1, engine=bg.engines.JAX())
+    # With the seed of the test of nuts, the draws were the same but for rounding.
+    draws = draws_to_precision(case.model, case.posterior.index, seed=2, engine=bg.engines.JAX())
     off = disagreements(compare(case.posterior, draws))
     assert off.empty, f"\n{off.round(3).to_string()}"
 
