@@ -115,8 +115,8 @@ class Blocks(NamedTuple):
 def arrow_of(layout: Layout) -> Arrow:
     """Choose the clusters of a layout.
 
-    The block without a path that has the most coordinates comes first, then every other whose levels can join without a cluster of more than
-    `WIDEST` coordinates.
+    The block without a path that has the most coordinates comes first, then every other whose levels can join without a cluster
+    of more than `WIDEST` coordinates.
 
     Parameters
     ----------
