@@ -29,6 +29,7 @@ from bayesglm.registry import discover
 
 PACKAGE = "bayesglm.mixtures.components"
 TRANSFORMS = ("log",)
+_FURTHEST = 1e100
 MISSING = ("refuse", "marginalise")
 
 
@@ -59,7 +60,10 @@ class Part:
             found = _codes(table[layout.names[0]], layout.levels)[:, None]
         else:
             raw = raw_numbers(table, layout.names, frozenset(np.array(layout.names)[layout.log].tolist()))
+            for name, values in zip(layout.names, raw.T, strict=True):
+                self.component.check_values(name, values)
             found = np.asarray((raw - layout.center) / layout.scale)
+            _refuse_far(layout, raw, found)
         if not layout.missing:
             _refuse_missing(layout.names, found, fitted=True)
         return np.hstack([found, exposures(table, layout) / layout.exposure_unit]) if self.component.exposed else found
@@ -253,6 +257,7 @@ def _checked(component: Component, names: Sequence[str], raw: Array, *, missing:
     if not missing:
         _refuse_missing(names, raw, fitted=False)
     for j, name in enumerate(names):
+        component.check_values(name, raw[:, j])
         component.check(name, raw[:, j])
 
 
@@ -262,6 +267,13 @@ def _refuse_missing(names: Sequence[str], raw: Array, *, fitted: bool) -> None:
         raise_where(np.isnan(raw[:, j]), MissingValueError, "{} missing values", column=name,
                     values=np.full(len(raw), None, object), rule="a value is needed in every row",
                     fix=f"Drop the rows, or {way} missing='marginalise' to integrate missing values out.")
+
+
+def _refuse_far(layout: Layout, raw: Array, found: Array) -> None:
+    for j, name in enumerate(layout.names):
+        raise_where(np.abs(found[:, j]) > _FURTHEST, ColumnTypeError, f"{{}} numbers further than {_FURTHEST:g} from the center",
+                    column=name, values=raw[:, j], rule="in sds of the fitted rows, squares of distances must be finite",
+                    fix="Correct the rows.")
 
 
 def _usual(values: Array, layout: Layout) -> Array:

@@ -166,7 +166,7 @@ class Component:
     scaled : bool
         Whether its columns are standardised, and may be put on the log scale.
     check : callable
-        ``check(name, values)`` raises where a column cannot be described.
+        ``check(name, values)`` raises where a column as a whole cannot be described.
     prior : callable
         ``prior(data, levels)`` gives the prior's parameters from the scale of the data.
     coordinates : callable
@@ -195,6 +195,8 @@ class Component:
         ``parameters(size, levels, components)`` gives how many free parameters ``components`` components have together.
     source : str
         Where the mathematics stands.
+    check_values : callable
+        ``check_values(name, values)`` raises where single values cannot be described, in the fitted rows and in new ones.
     exposed : bool
         Whether its columns may have an exposure, 1 where none is given.
     shared : bool
@@ -226,6 +228,7 @@ class Component:
     parameters: Callable[[int, int, int], int]
     source: str
     exported: Callable[[Params, Layout], tuple[str, Mapping[str, Array]]] | None = None
+    check_values: Callable[[str, Array], None] = lambda name, values: None
     exposed: bool = False
     shared: bool = False
     latent: Latent | None = None

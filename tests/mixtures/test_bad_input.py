@@ -83,3 +83,25 @@ def test_five_hundred_columns_have_a_way():
     fit = mixture.fit(seed=1)
     assert np.isfinite(fit.score(wide)).all()
     assert fit.posterior.size == 2
+
+
+@pytest.mark.parametrize("component", ["poisson", "negative_binomial"])
+@pytest.mark.parametrize("value", [2.5, -1.0, 1e30])
+def test_new_values_that_are_no_counts_are_refused(component, value):
+    fit = Mixture(["n"], {"n": np.random.default_rng(1).poisson(3.0, 60)}, component=component, max_components=2).fit(seed=1)
+    for ask in (fit.score, fit.responsibilities, fit.tail_probability, fit.update):
+        with pytest.raises(BayesGLMError, match="no counts"):
+            ask({"n": [3.0, value, 1.0]})
+
+
+@pytest.mark.parametrize("component", ["gaussian", "diagonal_gaussian", "student_t"])
+def test_numbers_beyond_all_measure_are_refused_and_others_have_finite_scores(component):
+    rng = np.random.default_rng(1)
+    data = {"x": 1e-20 * rng.normal(size=60), "y": rng.normal(size=60)}
+    fit = Mixture(["x", "y"], data, component=component, max_components=2).fit(seed=1)
+    for ask in (fit.score, fit.responsibilities, fit.tail_probability, fit.update):
+        with pytest.raises(BayesGLMError, match=r"further than 1e.100 from the center"):
+            ask({"x": [0.0, 1e90], "y": [0.0, 1.0]})
+    far = {"x": [1e70], "y": [1e70]}
+    assert np.isfinite(fit.score(far)).all()
+    assert np.isfinite(fit.responsibilities(far)).all()

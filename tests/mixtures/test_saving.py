@@ -96,6 +96,14 @@ def test_a_component_without_a_form_is_not_exported(tmp_path):
         replace(fit, parts=(part,)).export(tmp_path / "scorer.npz")
 
 
+def test_levels_that_are_numbers_are_known_in_an_array(tmp_path):
+    data = {"x": np.random.default_rng(1).normal(size=40), "zone": np.arange(40) % 3}
+    fit = Mixture(["x", "zone"], data, component={"zone": "categorical"}, max_components=2).fit(seed=1)
+    fit.export(tmp_path / "scorer.npz")
+    scorer = Scorer.load(tmp_path / "scorer.npz")
+    assert np.allclose(scorer.score(np.column_stack([data[name] for name in scorer.columns])), fit.score(data), atol=1e-10)
+
+
 def test_the_scorer_needs_numpy_alone(tmp_path):
     """Its folder, copied elsewhere under another name, scores a row in a process that has not seen the package."""
     _, fit, data = next(each for each in CASES if each[0] == "exposed")
@@ -189,6 +197,8 @@ def test_bad_rows_are_refused_by_the_scorer(tmp_path):
             scorer.score(good | {column: [value, *good[column][1:]]})
     numeric = next(fit for name, fit, _ in CASES if name == "gaussian")
     numeric.export(tmp_path / "scorer.npz")
+    with pytest.raises(ValueError, match="further than"):
+        Scorer.load(tmp_path / "scorer.npz").score(np.array([[1e200, 0.0]]))
     for rows in (np.ones((2, 3)), np.ones(2)):
         with pytest.raises(ValueError, match="shape"):
             Scorer.load(tmp_path / "scorer.npz").score(rows)

@@ -22,6 +22,7 @@ from scipy.special import betaln, digamma, gammaln, softmax
 from bayesglm.mixtures.component import Array, Component, Drawn, Expected, Layout, Params, Symbolic
 from bayesglm.mixtures.components.poisson import (
     check_counts,
+    check_some,
     counts_and_exposure,
     describe_counts,
     mean_rate,
@@ -171,9 +172,10 @@ def _start(prior: Params, params: Params) -> Mapping[str, Array]:  # noqa: ARG00
 
 MEMBER = Component(
     name="negative_binomial", label="Negative binomial counts", kinds=("numeric",), joint=True, scaled=False,
-    check=check_counts, prior=_prior, coordinates=lambda data, levels: root_rates(data), features=_features, base=_base,
+    check=check_some, prior=_prior, coordinates=lambda data, levels: root_rates(data), features=_features, base=_base,
     update=_update, expected=_expected, predictive=_predictive, simulate=_simulate, draw=_draw,
     describe=_describe, parameters=lambda size, levels, components: 2 * components * size,
-    source="Johnson, Kemp and Kotz (2005), Univariate Discrete Distributions, sections 5.1 and 6.2", exposed=True,
+    source="Johnson, Kemp and Kotz (2005), Univariate Discrete Distributions, sections 5.1 and 6.2",
+    check_values=check_counts, exposed=True,
     exported=_exported, symbolic=Symbolic(_write, _start),
 )

@@ -20,14 +20,20 @@ from bayesglm.mixtures.component import Array, Component, Drawn, Expected, Layou
 from bayesglm.mixtures.scorer import GammaPoisson
 from bayesglm.mixtures.scorer.counts import Counted
 
+_LARGEST = 2.0**53  # beyond it float64 has no odd numbers
 _ROWS = 4096  # cells at once, to bound memory
 
 
 def check_counts(name: str, values: Array) -> None:
-    """Raise where values are no counts, or are 0 in every row."""
-    raise_where((values < 0) | (values != np.floor(values)) & ~np.isnan(values), ColumnTypeError, "{} values that are no counts",
-                column=name, values=values, rule="a component of counts needs whole numbers >= 0",
+    """Raise where values are no counts, or too large to be counted by one."""
+    wrong = (values < 0) | (values > _LARGEST) | (values != np.floor(values)) & ~np.isnan(values)
+    raise_where(wrong, ColumnTypeError, "{} values that are no counts", column=name, values=values,
+                rule="a component of counts needs whole numbers from 0 to 2^53",
                 fix="Correct the rows, or describe the column by 'gaussian'.")
+
+
+def check_some(name: str, values: Array) -> None:
+    """Raise where nothing was counted in any row."""
     if not np.nansum(values) > 0:
         raise OptionError("the column is 0 in every row", column=name, value=0.0,
                           rule="a component of counts needs a column that varies", fix=f"Leave {name!r} out of the columns.")
@@ -164,10 +170,10 @@ def _start(prior: Params, params: Params) -> Mapping[str, Array]:  # noqa: ARG00
 
 
 MEMBER = Component(
-    name="poisson", label="Poisson counts", kinds=("numeric",), joint=True, scaled=False, check=check_counts, prior=_prior,
+    name="poisson", label="Poisson counts", kinds=("numeric",), joint=True, scaled=False, check=check_some, prior=_prior,
     coordinates=lambda data, levels: root_rates(data), features=_features, base=base_counts, update=_update, expected=_expected,
     predictive=_predictive, simulate=_simulate, draw=_draw, describe=_describe,
     parameters=lambda size, levels, components: components * size,
-    source="Gelman et al. (2013), Bayesian Data Analysis, section 2.6", exposed=True,
+    source="Gelman et al. (2013), Bayesian Data Analysis, section 2.6", check_values=check_counts, exposed=True,
     exported=_exported, symbolic=Symbolic(_write, _start),
 )

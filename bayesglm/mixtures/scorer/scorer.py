@@ -17,6 +17,7 @@ from .students import independent, joint, log_sum, scale_mixture  # noqa: TID252
 Array = NDArray[np.float64]
 
 FORMAT = "bayesglm scorer 2"
+_FURTHEST, _MOST = 1e100, 2.0**53  # sds from the center, and counts
 _ROWS = 1024  # at most at once: what they need stays in the processor's cache
 
 
@@ -144,6 +145,7 @@ def _standardised(block: Block, columns: Sequence[NDArray[Any]]) -> tuple[Array,
     """Return what the densities see, and the log Jacobian of each row."""
     if block.levels:
         place = {level: code for code, level in enumerate(block.levels)}
+        place |= {f"{level}.0": code for level, code in place.items() if level.lstrip("-").isdigit()}  # whole numbers as floats
         codes = np.array([place.get(each, -1) for each in map(str, columns[0].tolist())], np.float64)
         if (codes < 0).any():
             raise ValueError(f"`{block.names[0]}`: {columns[0][codes < 0][0]!r} is a level that the fit has not seen. "
@@ -158,18 +160,21 @@ def _standardised(block: Block, columns: Sequence[NDArray[Any]]) -> tuple[Array,
                              "Drop the rows.")
         values[:, block.log] = np.log(logged)
         jacobian -= values[:, block.log].sum(axis=1)
-    if not np.isfinite(values).all():
-        raise ValueError(f"missing or infinite values in {_named(block, ~np.isfinite(values).all(axis=0))}. Drop the rows.")
+    numbers = (values - block.center) / block.scale
+    near = (np.abs(numbers) <= _FURTHEST).all(axis=0)
+    if not near.all():
+        raise ValueError(f"missing or infinite values in {_named(block, ~near)}, or further than {_FURTHEST:g} sds from the "
+                         "center. Drop the rows.")
     if block.exposure:
-        return np.hstack([values, _exposures(block, values, columns[len(block.names):])]), jacobian
-    return (values - block.center) / block.scale, jacobian
+        return np.hstack([numbers, _exposures(block, numbers, columns[len(block.names):])]), jacobian
+    return numbers, jacobian
 
 
 def _exposures(block: Block, counts: Array, columns: Sequence[NDArray[Any]]) -> Array:
     """Return exposures in their units, 1 for columns without."""
-    wrong = ((counts < 0) | (counts != np.floor(counts))).any(axis=0)
+    wrong = ((counts < 0) | (counts > _MOST) | (counts != np.floor(counts))).any(axis=0)
     if wrong.any():
-        raise ValueError(f"numbers that are no counts in {_named(block, wrong)}: counts are whole numbers >= 0. "
+        raise ValueError(f"numbers that are no counts in {_named(block, wrong)}: counts are whole numbers from 0 to 2^53. "
                          "Correct the rows.")
     found, given = np.ones(counts.shape), iter(columns)
     for j, name in enumerate(block.exposure):
