@@ -259,7 +259,7 @@ def _factors(layout: Layout, arrow: Arrow, rest_at: Index) -> dict[str, Index]:
     effect = np.arange(len(node)) - np.repeat(layout.node_begin, sizes)
 
     def entry(i: Index, j: Index) -> Index:
-        """Return the entry of Lambda in row i, column j, of coordinates of the sparse part, -1 for none."""
+        """Return the entry of Lambda in row i, column j, of coordinates of the sparse part, 0 for none."""
         same = (i >= 0) & (j >= 0) & (i < len(node)) & (j < len(node))
         i, j = np.where(same, i, 0), np.where(same, j, 0)
         if not node.size:

@@ -90,7 +90,7 @@ def _checked(fgraph: Any, node: Any) -> Any:  # noqa: ARG001
     return [pt.switch(valid, value, np.float64(np.nan)).astype(value.dtype)]
 
 
-not_a_number = in2out(node_rewriter([CheckAndRaise])(_checked), name="check_givesnot_a_number")
+not_a_number = in2out(node_rewriter([CheckAndRaise])(_checked), name="check_gives_not_a_number")
 
 
 def _log_rising(op: LogRising, node: Any = None, **kwargs: object) -> Callable[[Array, Array], Array]:  # noqa: ARG001
