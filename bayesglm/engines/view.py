@@ -18,7 +18,7 @@ from bayesglm.engines.approximation import Returned, reported, worth
 from bayesglm.engines.evaluations import evaluate, in_threads
 from bayesglm.engines.mirror import Mirror, mirror
 from bayesglm.engines.native import Native
-from bayesglm.engines.proposal import PAIR, Proposal, adapted, first_proposal, theta_shape
+from bayesglm.engines.proposal import PAIR, Proposal, adapted, calibrated, first_proposal, theta_shape
 from bayesglm.engines.quantiles import ENOUGH
 from bayesglm.engines.structured import Prepared
 from bayesglm.engines.verdict import FEWEST_EFFECTIVE, MOST_QUANTILE_ERROR, Verdict, Weights, judge, moved, smooth
@@ -144,6 +144,9 @@ def _weighed(
     x, q, log_density, proposed = map(np.concatenate, zip(*blocks, strict=True))
     shape = theta_shape(proposal, x, log_density) + proposal.log_field(x) - proposed
     plain = smooth(np.where(np.isfinite(log_density), shape, -np.inf))
+    if weights.effective >= FEWEST_EFFECTIVE:
+        tau = proposal.standardised(x)[:, :proposal.theta]
+        plain = smooth(calibrated(tau, plain.weight, weights.weight))
     variables = reported(prepared, q)
     draws, known, tails = worth(variables, weights, view.returned, PAIR)
     shift = moved(variables, plain.weight, weights.weight, tails)
