@@ -20,6 +20,7 @@ from scipy import special
 
 from bayesglm.errors import PriorError, unknown
 from bayesglm.log_density import LOG_ROOT_TWO_PI, LogDensity, student_t
+from bayesglm.own_scales import OwnScales, products, shares
 
 Dims = tuple[str, ...] | None
 
@@ -86,6 +87,10 @@ class Prior:
         >>> Exponential(2.0).log_density().linear
         -2.0
         """
+        raise NotImplementedError
+
+    def own_scales(self, size: int) -> OwnScales[Prior]:
+        """Return the scales of so many coefficients that share this prior, for a joint one."""
         raise NotImplementedError
 
     def shifted(self, name: str, shift: TensorVariable) -> TensorVariable:
@@ -319,6 +324,15 @@ class Horseshoe(Prior):
         z = pm.Normal(f"{name}_z", dims=dims)
         return pm.Deterministic(name, z * tau * local * pt.sqrt(slab / (slab + (tau * local) ** 2)), dims=dims)
 
+    def own_scales(self, size: int) -> OwnScales[Prior]:
+        """Return the scales of so many coefficients: theta is tau, 1 / c^2 and lambda."""
+        slab = Gamma(self.slab_df / 2, self.slab_df * self.slab_scale**2 / 2)
+        local = [[(2 + j, 1.0, 0.0)] for j in range(size)]
+        return OwnScales(
+            (HalfCauchy(self.tau), slab, *(HalfStudentT(self.nu_local, 1.0) for _ in range(size))),
+            products([[(0, 1.0, 0.0), *each] for each in local]), 1,
+            {"tau": products([[(0, 1.0, 0.0)]]), "slab": products([[(1, -1.0, 0.0)]])}, {"lambda": products(local)})
+
 
 @dataclass(frozen=True, slots=True)
 class R2D2(Prior):
@@ -344,6 +358,15 @@ class R2D2(Prior):
         share = pm.Dirichlet(f"{name}_share", np.full(len(priors), p.concentration), dims=dims) if len(priors) > 1 else np.ones(1)
         z = pm.Normal(f"{name}_z", dims=dims)
         return pm.Deterministic(name, np.float64(p.scale) * z * pt.sqrt(share * r2 / (1 - r2)), dims=dims)
+
+    def own_scales(self, size: int) -> OwnScales[Prior]:
+        """Return the scales of so many coefficients: theta is R^2 and the splits of the shares."""
+        splits, factors = shares(size, self.concentration, 1)
+        halves = [[(0, 0.5, -0.5), *((k, power / 2, other / 2) for k, power, other in each)] for each in factors]
+        return OwnScales(
+            (Beta(self.mean_r2 * self.precision, (1 - self.mean_r2) * self.precision), *(Beta(*each) for each in splits)),
+            products(halves, float(np.log(self.scale))), -1,
+            {"r2": products([[(0, 1.0, 0.0)]])}, {"share": products(factors)} if size > 1 else {})
 
 
 @cache

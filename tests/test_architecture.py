@@ -20,7 +20,7 @@ ORDER = (
     "datasets",
     "data",
     "formula",
-    "log_density",
+    "log_density own_scales",
     "priors",
     "terms",
     "families",

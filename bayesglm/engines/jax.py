@@ -18,6 +18,7 @@ from bayesglm.errors import EngineError
 from bayesglm.latent.hyper import thetas
 from bayesglm.latent.layout import reason_against
 from bayesglm.latent.variables import dims_of, expand
+from bayesglm.latent.walks import reason_against_levels
 from bayesglm.specification import Problem
 
 Array = NDArray[np.float64]
@@ -41,7 +42,7 @@ class JAX(Nuts):
 
     def reason_against(self, problem: Problem) -> str:
         """Return why the transport does not know a problem, empty if it does."""
-        return reason_against(problem)
+        return reason_against(problem) or reason_against_levels(problem)
 
     def run(self, problem: Problem, *, seed: int, progress: bool) -> Run:
         """Draw from the posterior; see `Engine.run`."""

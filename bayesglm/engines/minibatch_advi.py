@@ -34,6 +34,7 @@ from bayesglm.engines.verdict import judge, smooth
 from bayesglm.errors import EngineError
 from bayesglm.latent.layout import reason_against
 from bayesglm.latent.pieces import count_rows, pieces, random_rows, some_rows
+from bayesglm.latent.walks import reason_against_levels
 from bayesglm.specification import Problem
 
 Array = NDArray[np.float64]
@@ -105,7 +106,7 @@ class MinibatchADVI(Engine):
 
     def reason_against(self, problem: Problem) -> str:
         """Return why the engine cannot fit this problem; see `Engine.reason_against`."""
-        return reason_against(problem)
+        return reason_against(problem) or reason_against_levels(problem)
 
     def run(self, problem: Problem, *, seed: int, progress: bool) -> Run:
         """Draw from the approximation; see `Engine.run`."""

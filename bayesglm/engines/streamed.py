@@ -21,8 +21,9 @@ from bayesglm.engines.native import Native, native
 from bayesglm.engines.structured import Prepared, prepare
 from bayesglm.latent.batch import Batch, batch_of
 from bayesglm.latent.cholesky import Matrix, factor, solve_lower
+from bayesglm.latent.curvature import times
 from bayesglm.latent.density import Transported
-from bayesglm.latent.expansion import Anchor, Expansion, batch_arrays, expansion, packed_batch, times
+from bayesglm.latent.expansion import Anchor, Expansion, batch_arrays, expansion, packed_batch
 from bayesglm.latent.hyper import evaluate
 from bayesglm.latent.layout import Field, field_of, pattern_of
 from bayesglm.latent.loadings import loadings, multiply, transpose

@@ -78,7 +78,7 @@ def prepare(problem: Problem, *, seed: int) -> Prepared:
     Parameters
     ----------
     problem : Problem
-        A model with its data, of which `bayesglm.latent.layout.reason_against` says nothing.
+        A model with its data.
     seed : int
         Of the starts of the search.
 
@@ -130,13 +130,18 @@ class InCoordinates(Protocol):
 
 
 def overdispersed(transported: InCoordinates, *, chains: int, seed: int) -> Array:
-    """Return starts with t of 4 degrees of freedom and 2 sd in hyperparameters and core, normal in the levels."""
+    """Return starts with t of 4 degrees of freedom and 2 sd in hyperparameters and core, normal in the levels.
+
+    What the search holds, the scales of single coefficients, is drawn like the levels: normal, with its prior's spread.
+    """
     rng = np.random.default_rng(seed)
     theta, wide, size = transported.posterior.field.sizes
     starts = np.empty((chains, theta + size + wide))
+    held = np.flatnonzero(transported.posterior.field.hyper.held)
     for start in starts:
         start[:theta], start[theta + size:] = 2 * rng.standard_t(4, theta), 2 * rng.standard_t(4, wide)
         start[theta:theta + size] = rng.standard_normal(size)
+        start[held] = rng.standard_normal(len(held))
         # Where a parameter overflows, nearer to the mode, which is at 0.
         while not np.isfinite(transported(start)[0]) and np.abs(start).max() > 1e-3:
             start *= 0.7

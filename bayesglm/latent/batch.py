@@ -6,6 +6,7 @@ multipliers, and which coordinates each row reads.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from bayesglm.latent.cells import cells_of
 from bayesglm.latent.layout import Field, Layout, common_columns
 from bayesglm.latent.likelihood import CellLikelihood, likelihood_on
+from bayesglm.latent.placed import Placed
+from bayesglm.latent.walks import level_reads
 from bayesglm.specification import Problem
 from bayesglm.terms.term import Basis
 
@@ -76,14 +79,24 @@ def batch_of(field: Field, problem: Problem) -> Batch:
                 columns.extend(basis.values.T)
             bases.append(basis)
         offsets.append(offset)
-    kept = [(placed.sparse, basis) for placed, basis in zip(field.placed, bases, strict=True) if placed.sparse is not None]
-    coordinate = np.array([where[basis.index, 0] for where, basis in kept], np.int64).reshape(len(kept), table.rows)
+    kept = [read for placed, basis in zip(field.placed, bases, strict=True) for read in _reads(placed, basis)]
+    coordinate = np.array([where for where, _ in kept], np.int64).reshape(len(kept), table.rows)
     layout = field.layout._replace(
         offset=np.array(offsets), columns=np.array(columns).reshape(len(field.core), table.rows), coordinate=coordinate,
-        values=np.concatenate([np.zeros((table.rows, 0)), *(basis.values for _, basis in kept)], axis=1),
+        values=np.concatenate([np.zeros((table.rows, 0)), *(values for _, values in kept)], axis=1),
         row_pair=_row_pairs(field.layout, coordinate),
     )
     return Batch(layout, likelihood_on(specification, cells_of(problem)), len(problem.observations.response))
+
+
+def _reads(placed: Placed, basis: Basis) -> Iterator[tuple[Index, Array]]:
+    """Yield the first coordinate that each row reads of a block, and of its levels, with what it multiplies them by."""
+    path = placed.block.path
+    if placed.sparse is not None:
+        yield placed.sparse[basis.index, 0], basis.values
+    if path is not None and placed.levels.size:
+        for places, (row, values) in zip(placed.levels, level_reads(path, basis), strict=True):
+            yield places[row], values
 
 
 def _row_pairs(layout: Layout, coordinate: Index) -> Index:

@@ -76,13 +76,15 @@ def starts(lengths: Index) -> Index:
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
-def eliminate(adjacent: sp.csc_array) -> tuple[Index, list[Index]]:
+def eliminate(adjacent: sp.csc_array, last: NDArray[np.bool_] | None = None) -> tuple[Index, list[Index]]:
     """Return a fill-reducing order of nodes, and for each node in that order the later nodes that its column of L reaches.
 
     Parameters
     ----------
     adjacent : sparse array, shape (node, node)
         Symmetric, nonzero where P couples two nodes.
+    last : bool array, shape (node,), optional
+        Nodes that come behind all others, as they are numbered.
 
     Examples
     --------
@@ -93,14 +95,16 @@ def eliminate(adjacent: sp.csc_array) -> tuple[Index, list[Index]]:
     nodes = adjacent.shape[0]
     couplings = sp.coo_array(adjacent)
     apart = couplings.row != couplings.col
+    end = np.zeros(nodes, np.bool_) if last is None else last
     if not apart.any():
-        return np.arange(nodes, dtype=np.int64), [np.empty(0, np.int64)] * nodes
+        return np.argsort(end, kind="stable").astype(np.int64), [np.empty(0, np.int64)] * nodes
     row, column = couplings.row[apart], couplings.col[apart]
     # Values that make the matrix positive definite; only the pattern matters.
     ones = sp.csc_array((np.full(len(row), -1.0), (row, column)), shape=adjacent.shape)
     definite = sp.csc_array(ones + sp.diags_array(np.asarray(-ones.sum(axis=1)) + 1.0))
     factored = splu(definite, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
     order = np.argsort(factored.perm_c).astype(np.int64)
+    order = np.concatenate([order[~end[order]], np.flatnonzero(end)])
     place = np.argsort(order)
     permuted = sp.csc_array((np.ones(len(row)), (place[row], place[column])), shape=adjacent.shape)
     below: list[Index] = []

@@ -22,7 +22,41 @@ def curvature(layout: Layout, weight: Array) -> Matrix:
     weight : array, shape (P, P, pattern)
         W, symmetric in its first two axes.
     """
-    return Matrix(_sparse(layout, weight), _cross(layout, weight), _core(layout, weight))
+    found = Matrix(_sparse(layout, weight), _cross(layout, weight), _core(layout, weight))
+    _own(layout, weight, found.sparse)
+    return found
+
+
+@kernel
+def _own(layout: Layout, weight: Array, out: Array) -> None:
+    """Fill in coefficients with scales of their own, each by itself.
+
+    With couplings to the core, but none to each other, the whole would not be positive definite.
+    """
+    for j in range(len(layout.own_place)):
+        p, column = layout.own_predictor[j], layout.own_columns[j]
+        out[layout.start[layout.own_place[j]]] = inner(column, weight[p, p] * column)
+
+
+@kernel
+def times(layout: Layout, sparse: Array, cross: Array, core: Array, x: Array, y: Array) -> tuple[Array, Array]:
+    """Return H (x, y), given the lower entries of H."""
+    out, size = np.zeros(len(x)), len(x)
+    for j in range(size):
+        first = layout.start[j]
+        out[j] += sparse[first] * x[j]
+        for p in range(first + 1, layout.start[j + 1]):
+            i = layout.row[p]
+            out[i] += sparse[p] * x[j]
+            out[j] += sparse[p] * x[i]
+    rest = np.zeros(len(y))
+    for c in range(len(y)):
+        for j in range(size):
+            out[j] += cross[j, c] * y[c]
+            rest[c] += cross[j, c] * x[j]
+        for d in range(len(y)):
+            rest[c] += core[c, d] * y[d]
+    return out, rest
 
 
 @kernel
@@ -95,7 +129,16 @@ def curvature_back(layout: Layout, gradient: Matrix, predicted: int) -> Array:
     _core_back(layout, gradient.core, out)
     _sparse_back(layout, gradient.sparse, out)
     _cross_back(layout, gradient.cross, out)
+    _own_back(layout, gradient.sparse, out)
     return out
+
+
+@kernel
+def _own_back(layout: Layout, d_sparse: Array, out: Array) -> None:
+    for j in range(len(layout.own_place)):
+        p, slope = layout.own_predictor[j], d_sparse[layout.start[layout.own_place[j]]]
+        for i in range(out.shape[2]):
+            out[p, p, i] += slope * layout.own_columns[j, i] ** 2
 
 
 @kernel

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesglm.latent.call import address_of, call, unpacking
-from bayesglm.latent.curvature import curvature
+from bayesglm.latent.curvature import curvature, times
 from bayesglm.latent.hyper import Hyper, evaluate
 from bayesglm.latent.kernel import kernel
 from bayesglm.latent.layout import Layout
 from bayesglm.latent.loadings import loadings_back, multiply, multiply_back, no_loadings
 from bayesglm.latent.marginal import Optimum
-from bayesglm.latent.mode import Point, Posterior
+from bayesglm.latent.mode import Posterior
 from bayesglm.latent.precision import log_prior
 from bayesglm.latent.predictors import gather, predictors, predictors_back, scatter
 from bayesglm.latent.transport import Moved, Reference, backward, forward, turned
@@ -71,12 +71,12 @@ class Transported:
 
 @kernel
 def _fields(q: Array, layout: Layout, hyper: Hyper, reference: Reference) -> tuple[Array, Array, Array]:
-    draws, first, last = len(q), len(reference.t), len(reference.t) + len(reference.b_sparse)
+    draws, first, last = len(q), len(reference.t), q.shape[1] - len(reference.b_core)
     ts, ws, vs = np.empty((draws, first)), np.empty((draws, last - first)), np.empty((draws, q.shape[1] - last))
     for s in range(draws):
         t = turned(reference, q[s])
         moved = forward(layout, reference, t, evaluate(t, hyper)[0], q[s, first:last], q[s, last:])
-        ts[s], ws[s], vs[s] = t, moved.w, moved.v
+        ts[s], ws[s], vs[s] = t, moved.w[:last - first], moved.v
     return ts, ws, vs
 
 
@@ -138,7 +138,7 @@ def packed(q: Array, gradient: Array, *arrays: Any) -> float:
 @kernel
 def ahead(q: Array, layout: Layout, hyper: Hyper, reference: Reference, pattern: Index) -> Ahead:
     """Return eta over cells and the constants, and all that leads to them."""
-    first, last = len(reference.t), len(reference.t) + len(reference.b_sparse)
+    first, last = len(reference.t), len(q) - len(reference.b_core)
     t = turned(reference, q)
     theta, speed, hyperprior, d_t = evaluate(t, hyper)
     moved = forward(layout, reference, t, theta, q[first:last], q[last:])
@@ -165,7 +165,7 @@ def behind_field(
 ) -> tuple[float, Array]:
     """Return the log density and its gradient in q, given the likelihood with its gradient in the field r and the constants."""
     theta, moved = before.theta, before.moved
-    first, last = len(theta), len(theta) + len(moved.w)
+    first, last = len(theta), len(theta) + len(moved.w) - len(layout.tie_first)
     gradient = np.zeros(last + len(moved.v))
     field_prior, d_w, d_v, d_theta = log_prior(layout, theta, moved.w, moved.v)
     total = value + field_prior + before.hyperprior + moved.log_jacobian
@@ -197,19 +197,15 @@ def reference_at(optimum: Optimum) -> Reference:
     posterior, likelihood = point.posterior, point.posterior.likelihood
     weight = point.positive_weight if likelihood.log_concave else posterior.patterns(
         likelihood.information(point.eta, point.constants))
-    b_sparse, b_core = _pulled(point, weight)
+    curved = curvature(posterior.layout, weight)
+    # The information in the data that pulls the field to the mode, as far as the transport knows of it.
+    b_sparse, b_core = (own + back for own, back in zip(
+        point.data_gradient, times(posterior.layout, *curved, point.r, point.q), strict=True))
     mixed = [predictors_back(posterior.layout, posterior.patterns(each), len(point.w)) for each in point.second[1]]
     speed = point.speed[posterior.layout.constant_theta]
     return Reference(
-        *curvature(posterior.layout, weight), b_sparse, b_core,
+        *curved, b_sparse, b_core,
         np.array([d * s for (d, _), s in zip(mixed, speed, strict=True)]).reshape(len(mixed), len(point.w)),
         np.array([d * s for (_, d), s in zip(mixed, speed, strict=True)]).reshape(len(mixed), len(point.v)),
         point.t, np.linalg.cholesky(optimum.covariance),
     )
-
-
-def _pulled(point: Point, weight: Array) -> tuple[Array, Array]:
-    """Return A' g + H r at a point: the information in the data that pulls the field there."""
-    back = point.curved(weight, point.w, point.v)
-    gradient = point.data_gradient
-    return gradient[0] + back[0], gradient[1] + back[1]

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from bayesglm.latent.batch import Batch
 from bayesglm.latent.call import address_of, call, unpacking
-from bayesglm.latent.curvature import curvature
+from bayesglm.latent.curvature import curvature, times
 from bayesglm.latent.density import Cells, ahead, behind_field
 from bayesglm.latent.hyper import Hyper
 from bayesglm.latent.kernel import inner, kernel
@@ -202,24 +202,3 @@ def quadratic(layout: Layout, left: Left, r: Array, q: Array, constants: Array) 
         d_r += c[k] * left.m_r[k]
         d_q += c[k] * left.m_q[k]
     return value, d_r, d_q, d_constants
-
-
-@kernel
-def times(layout: Layout, sparse: Array, cross: Array, core: Array, x: Array, y: Array) -> tuple[Array, Array]:
-    """Return H (x, y)."""
-    out, size = np.zeros(len(x)), len(x)
-    for j in range(size):
-        first = layout.start[j]
-        out[j] += sparse[first] * x[j]
-        for p in range(first + 1, layout.start[j + 1]):
-            i = layout.row[p]
-            out[i] += sparse[p] * x[j]
-            out[j] += sparse[p] * x[i]
-    rest = np.zeros(len(y))
-    for c in range(len(y)):
-        for j in range(size):
-            out[j] += cross[j, c] * y[c]
-            rest[c] += cross[j, c] * x[j]
-        for d in range(len(y)):
-            rest[c] += core[c, d] * y[d]
-    return out, rest

@@ -34,12 +34,16 @@ class Hyper(NamedTuple):
         Ends of the interval; 0 and 1 elsewhere.
     density : array, shape (theta, 9)
         `bayesglm.log_density.LogDensity` of each.
+    held : array, shape (theta,)
+        1 for the scales of single coefficients and what they share: a mode says nothing of them, and searches hold them at their
+        prior medians; 0 elsewhere.
     """
 
     way: NDArray[np.int64]
     lower: Array
     upper: Array
     density: Array
+    held: Array
 
     @property
     def size(self) -> int:
@@ -47,8 +51,8 @@ class Hyper(NamedTuple):
         return len(self.way)
 
 
-def hyper_of(priors: Sequence[tuple[Prior, bool]]) -> Hyper:
-    """Return the arrays for priors, each with whether it belongs to a scale that may cross 0.
+def hyper_of(priors: Sequence[tuple[Prior, bool]], held: Sequence[bool] | None = None) -> Hyper:
+    """Return the arrays for priors, each with whether it belongs to a scale that may cross 0, and which of them are held.
 
     Examples
     --------
@@ -63,7 +67,27 @@ def hyper_of(priors: Sequence[tuple[Prior, bool]]) -> Hyper:
         terms = prior.log_density()
         density.append(terms._replace(constant=terms.constant - np.log(2.0)) if way == SIGNED else terms)
     lower, upper = np.array(ends, np.float64).reshape(-1, 2).T.copy()
-    return Hyper(np.array(ways, np.int64), lower, upper, np.array(density, np.float64).reshape(-1, 9))
+    return Hyper(np.array(ways, np.int64), lower, upper, np.array(density, np.float64).reshape(-1, 9),
+                 np.array([False] * len(priors) if held is None else held, np.float64))
+
+
+def middle(hyper: Hyper) -> tuple[Array, Array]:
+    """Return the prior median of each hyperparameter on the real line, and half the width of the central 68%.
+
+    Examples
+    --------
+    >>> from bayesglm.priors import HalfCauchy
+    >>> median, width = middle(hyper_of([(HalfCauchy(2), False)]))
+    >>> round(float(np.exp(median[0])), 3), round(float(width[0]), 2)
+    (2.0, 1.37)
+    """
+    grid = np.linspace(-40.0, 40.0, 2001)
+    slopes = np.array([evaluate(np.full(hyper.size, x), hyper)[3] for x in grid]).reshape(len(grid), hyper.size)
+    heights = np.concatenate([np.zeros((1, hyper.size)), np.cumsum((slopes[1:] + slopes[:-1]) / 2 * (grid[1] - grid[0]), axis=0)])
+    mass = np.exp(heights - heights.max(axis=0, initial=-np.inf))
+    below = np.cumsum(mass, axis=0) - mass / 2
+    shares = [np.array([np.interp(share, each / each[-1], grid) for each in below.T]) for share in (0.16, 0.5, 0.84)]
+    return shares[1], (shares[2] - shares[0]) / 2
 
 
 def _way(prior: Prior, *, scale: bool) -> int:

@@ -9,7 +9,10 @@ entry of the core has a scale of its own, or 1 where its prior's sd is fixed and
 
 A random walk is known up to a constant (order 2: a line), which the model takes out of it. That would couple all its nodes; here
 the intercept (and the line) takes the constant up instead: eta = v' + sd y_t with v' = v - sd mean(y), and it is the prior of v,
-one number, that sees the whole path: u_v = w_v + shear(theta) . y.
+one number, that sees the whole path: u_v = w_v + shear(theta) . y. Where there is no intercept, or several paths, each path has
+its level as one coordinate more, tied to it: eta = sd (y_t + l) with l + mean(y) = 0 (`bayesglm.latent.ties`).
+
+A coefficient with a scale of its own is a coordinate that every row reads, r_j = s_j(theta) w_j (`bayesglm.latent.scales`).
 """
 
 from __future__ import annotations
@@ -25,11 +28,13 @@ from bayesglm.design import CodedPredictor, Predictor
 from bayesglm.latent.cholesky import Pattern, starts
 from bayesglm.latent.hyper import Hyper, hyper_of
 from bayesglm.latent.kernel import kernel
-from bayesglm.latent.nodes import nodes_of
-from bayesglm.log_density import LogDensity
+from bayesglm.latent.nodes import Alike, Tied, live, nodes_of
+from bayesglm.latent.owned import Own, own_arrays
+from bayesglm.latent.placed import Core, Placed
+from bayesglm.latent.walks import level_reads, shear, taken_up, unit_line
 from bayesglm.model import coefficient_parts, column_scale
 from bayesglm.priors import LKJ, Beta, Prior
-from bayesglm.specification import PredictorPriors, Problem
+from bayesglm.specification import PredictorPriors, Problem, Specification
 from bayesglm.terms.term import Basis, Block
 
 Array = NDArray[np.float64]
@@ -37,7 +42,10 @@ Index = NDArray[np.int64]
 
 
 class Layout(NamedTuple):
-    """What compiled code reads: arrays only. P predictors, n patterns, C core entries, B blocks, S sparse coordinates."""
+    """What compiled code reads: arrays only. P predictors, n patterns, C core entries, B blocks, S sparse coordinates.
+
+    Levels of walks are blocks too, and what is tied comes last in the sparse part. A coefficients have scales of their own.
+    """
 
     offset: Array                # (P, n)
     columns: Array               # (C, n), grouped by predictor
@@ -71,6 +79,20 @@ class Layout(NamedTuple):
     shear_theta: Index
     shear_place: Index
     shear_value: Array
+    tie_first: Index             # (ties,) where the entries of each tie begin and end: coordinate and value
+    tie_last: Index
+    tie_place: Index
+    tie_value: Array
+    own_place: Index             # (A,) coordinates of coefficients with scales of their own
+    own_predictor: Index         # (A,)
+    own_columns: Array           # (A, n)
+    own_constant: Array          # (A,) of the logarithm of the scale before the slab
+    own_slab: Index              # (A,) which theta is the precision of the slab, -1 for none
+    own_begin: Index             # (A,) where the factors of each scale begin and end: theta, its power and that of 1 - theta
+    own_end: Index
+    own_theta: Index
+    own_power: Array
+    own_other: Array
     other_core: Index            # core entries whose prior is not normal: density of location + scale u
     other_location: Array
     other_scale: Array
@@ -85,59 +107,6 @@ class Layout(NamedTuple):
 def pattern_of(layout: Layout) -> Pattern:
     """Return the pattern of L_ss."""
     return Pattern(layout.start, layout.row, layout.target)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Core:
-    """What a core entry is: ``location + sd u`` is an entry of a variable of the model.
-
-    Attributes
-    ----------
-    variable : str
-        The variable, one-dimensional or a scalar.
-    position : int
-        Which entry of it.
-    location, sd : float
-        Of its prior where that is normal, else of a normal density that resembles it.
-    coefficient : int
-        Which column of the predictor's common effects it multiplies, -1 for none.
-    other : LogDensity, optional
-        The prior where it is not normal.
-    """
-
-    variable: str
-    position: int
-    location: float
-    sd: float
-    coefficient: int = -1
-    other: LogDensity | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Placed:
-    """Where a block stands in the field.
-
-    Attributes
-    ----------
-    block : Block
-        The block.
-    predictor : Predictor
-        Whose it is.
-    sparse : int array, shape (levels, effects), or None
-        Coordinates of the sparse part, -1 where a walk is anchored; None for a curve in the core.
-    core : int array, shape (effects,), or None
-        Core entries of a curve.
-    sd, partial, rho : int arrays
-        Which theta are its scales (one for each effect), partial correlations and autocorrelation.
-    """
-
-    block: Block
-    predictor: Predictor
-    sparse: Index | None
-    core: Index | None
-    sd: Index
-    partial: Index
-    rho: Index
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,6 +125,8 @@ class Field:
         What each core entry is.
     placed : tuple of Placed
         Where each block stands.
+    own : tuple of Own
+        Coefficients with scales of their own.
     """
 
     problem: Problem
@@ -163,6 +134,7 @@ class Field:
     hyper: Hyper
     core: tuple[Core, ...]
     placed: tuple[Placed, ...]
+    own: tuple[Own, ...]
 
     @property
     def gaussian(self) -> bool:
@@ -171,21 +143,17 @@ class Field:
 
     @property
     def sizes(self) -> tuple[int, int, int]:
-        """Number of hyperparameters, core entries and sparse coordinates."""
-        return self.hyper.size, len(self.layout.columns), len(self.layout.start) - 1
+        """Number of hyperparameters, core entries and sparse coordinates that are not tied."""
+        return self.hyper.size, len(self.layout.columns), len(self.layout.start) - 1 - len(self.layout.tie_first)
 
 
 def reason_against(problem: Problem) -> str:
-    """Return why the structured core does not know a problem, empty if it does."""
+    """Return why no approximation around a mode fits a problem, empty if one may."""
     for predictor in problem.specification.predictors:
         priors = problem.specification.priors.predictors[predictor.parameter]
         joint = next((each for each in priors.coef if each.joint), None)
         if joint is not None:
             return f"the prior {joint} gives every coefficient a scale of its own"
-        for block in predictor.blocks:
-            path = block.path
-            if path is not None and path.order and (path.paths > 1 or not predictor.intercept):
-                return f"{block.name} is a walk of several paths, or has no intercept to take up its mean"
     return ""
 
 
@@ -194,16 +162,18 @@ class _Theta:
 
     def __init__(self) -> None:
         self.priors: list[tuple[Prior, bool]] = []
+        self.held: list[bool] = []
 
-    def add(self, priors: Sequence[Prior], *, scale: bool) -> Index:
+    def add(self, priors: Sequence[Prior], *, scale: bool, held: bool = False) -> Index:
         """Take hyperparameters in and return their numbers."""
         begin = len(self.priors)
         self.priors += [(each, scale) for each in priors]
+        self.held += [held] * len(priors)
         return np.arange(begin, len(self.priors), dtype=np.int64)
 
 
 def field_of(problem: Problem) -> Field:
-    """Lay a problem out for the structured core; `reason_against` must be empty."""
+    """Lay a problem out for the structured core."""
     specification, rows = problem.specification, problem.patterns.table.rows
     theta, first, offsets = _Theta(), [0], []
     columns: list[Array] = []
@@ -211,7 +181,8 @@ def field_of(problem: Problem) -> Field:
     core_theta: list[int] = []
     placed: list[Placed] = []
     bases: list[Basis] = []
-    for predictor in specification.predictors:
+    own: list[Own] = []
+    for number, predictor in enumerate(specification.predictors):
         coded, priors = predictor.code(problem.patterns.table), specification.priors.predictors[predictor.parameter]
         offset = coded.offset.copy()
         for entry, column in common_columns(predictor, coded, priors):
@@ -219,6 +190,12 @@ def field_of(problem: Problem) -> Field:
             columns.append(column * entry.sd)
             core.append(entry)
             core_theta.append(-1)
+        for part in coefficient_parts(predictor, priors) if predictor.coef else ():
+            if part.priors[0].joint:
+                scales, begin = part.priors[0].own_scales(len(part.members)), len(theta.priors)
+                theta.add(scales.priors, scale=False, held=True)
+                own.append(Own(part.name, scales, begin, number, standard(predictor, coded, priors)[:, list(part.members)].T,
+                               np.arange(len(part.members))))
         for block, basis in zip(predictor.blocks, coded.bases, strict=True):
             place = _place(block, predictor, priors, theta, len(core))
             if place.core is not None:
@@ -230,28 +207,33 @@ def field_of(problem: Problem) -> Field:
         first.append(len(core))
         offsets.append(offset)
     constants = theta.add([specification.priors.constants[each.name] for each in specification.constant()], scale=False)
-    parameters = tuple(each.parameter for each in specification.predictors)
-    sparse, placed = _sparse(placed, bases, parameters, rows)
+    sparse, placed, own = _sparse(placed, bases, specification, rows, own)
     layout = Layout(
         offset=np.array(offsets), columns=np.array(columns).reshape(len(core), rows), first=np.array(first),
         core_theta=np.array(core_theta, np.int64), constant_theta=constants,
-        **sparse, **_autoregressions(placed), **_shear(placed, core), **_other(core),
+        **sparse, **own_arrays(own, rows), **_autoregressions(placed), **shear(placed, core), **_other(core),
     )
-    return Field(problem, layout, hyper_of(theta.priors), tuple(core), tuple(placed))
+    return Field(problem, layout, hyper_of(theta.priors, theta.held), tuple(core), tuple(placed), tuple(own))
+
+
+def standard(predictor: Predictor, coded: CodedPredictor, priors: PredictorPriors) -> Array:
+    """Return the common columns on the scale the model samples their coefficients on, shape (rows, coef)."""
+    centre = predictor.centre if predictor.intercept and not priors.uncentred else np.zeros(len(predictor.coef))
+    return np.asarray((coded.common - centre) / column_scale(predictor))
 
 
 def common_columns(predictor: Predictor, coded: CodedPredictor, priors: PredictorPriors) -> Iterator[tuple[Core, Array]]:
-    """Yield the core entry and the column of the intercept and each coefficient, on the scale the model samples."""
+    """Yield the core entry and the column of the intercept and each coefficient that has a prior of its own."""
     if predictor.intercept:
         assert priors.intercept is not None
         centred = bool(predictor.coef) and not priors.uncentred
         name = predictor.name("Intercept_centered" if centred else "Intercept")
         yield _entry(name, 0, -1, priors.intercept), np.ones(len(coded.offset))
-    centre = predictor.centre if predictor.intercept and not priors.uncentred else np.zeros(len(predictor.coef))
-    standard = (coded.common - centre) / column_scale(predictor)
+    columns = standard(predictor, coded, priors)
     for part in coefficient_parts(predictor, priors) if predictor.coef else ():
         for position, (j, prior) in enumerate(zip(part.members, part.priors, strict=True)):
-            yield _entry(part.name, position, j, prior), standard[:, j]
+            if not prior.joint:
+                yield _entry(part.name, position, j, prior), columns[:, j]
 
 
 def _entry(variable: str, position: int, coefficient: int, prior: Prior) -> Core:
@@ -274,30 +256,54 @@ def _place(block: Block, predictor: Predictor, priors: PredictorPriors, theta: _
         else:
             rho = theta.add(chosen, scale=False)
     inside = np.arange(core, core + effects) if len(block.levels) == 1 and block.path is None else None
-    return Placed(block, predictor, None, inside, sd, partial, rho)
+    return Placed(block, predictor, None, inside, sd, partial, rho, np.zeros((0, 0), np.int64))
 
 
 def _sparse(
-    placed: Sequence[Placed], bases: Sequence[Basis], parameters: tuple[str, ...], rows: int,
-) -> tuple[dict[str, Any], list[Placed]]:
-    """Return what the layout knows of the blocks of the sparse part, and all blocks with their coordinates there."""
-    chosen = [i for i, each in enumerate(placed) if each.core is None]
-    blocks = [placed[i] for i in chosen]
-    nodes, coordinates = nodes_of([each.block for each in blocks], [bases[i].index for i in chosen],
-                                  [int(each.rho[0]) if each.rho.size else -1 for each in blocks], rows)
-    sizes = np.array([len(each.block.effects) for each in blocks], np.int64)
+    placed: Sequence[Placed], bases: Sequence[Basis], specification: Specification, rows: int, own: Sequence[Own],
+) -> tuple[dict[str, Any], list[Placed], list[Own]]:
+    """Return what the layout knows of the sparse part, and blocks and coefficients with their coordinates there."""
+    parameters = tuple(each.parameter for each in specification.predictors)
+    kinds: list[Alike] = []
+    values, blocks, kind_of = [np.zeros((rows, 0))], list[Placed](), dict[int, int]()
+    for i, (each, basis) in enumerate(zip(placed, bases, strict=True)):
+        if each.core is None:
+            kind_of[i] = len(kinds)
+            for kind, multipliers in _kinds(each, basis, specification.priors.predictors[each.predictor.parameter], len(kinds)):
+                kinds.append(kind)
+                values.append(multipliers)
+                blocks.append(each)
+    alone = sum(len(each.place) for each in own)
+    nodes, coordinates = nodes_of([*kinds, Alike(alone, 1, None)], rows)
+    sizes = np.array([kind.effects for kind in kinds], np.int64)
     widest = int(sizes.max(initial=1))
     arrays = {
         "block_predictor": np.array([parameters.index(each.predictor.parameter) for each in blocks], np.int64),
         "block_size": sizes, "block_values": starts(sizes)[:-1],
         "block_sd": np.array([np.pad(each.sd, (0, widest - len(each.sd))) for each in blocks], np.int64).reshape(-1, widest),
         "block_partial": np.array([each.partial[0] if each.partial.size else -1 for each in blocks], np.int64),
-        "values": np.concatenate([np.zeros((rows, 0)), *(bases[i].values for i in chosen)], axis=1),
+        "values": np.concatenate(values, axis=1),
     }
     filled = list(placed)
-    for i, where in zip(chosen, coordinates, strict=True):
-        filled[i] = replace(placed[i], sparse=where)
-    return {**arrays, **nodes._asdict()}, filled
+    for i, k in kind_of.items():
+        number = live(placed[i].block)
+        levels = [coordinates[m].T for m, kind in enumerate(kinds) if kind.tied is not None and kind.tied.to == k]
+        filled[i] = replace(placed[i], sparse=np.where(number[:, None] >= 0, coordinates[k][np.maximum(number, 0)], -1),
+                            levels=np.concatenate(levels) if levels else placed[i].levels)
+    ends = np.cumsum([0, *(len(each.place) for each in own)])
+    return {**arrays, **nodes._asdict()}, filled, [
+        replace(each, place=coordinates[-1][low:high, 0]) for each, low, high in zip(own, ends[:-1], ends[1:], strict=True)]
+
+
+def _kinds(placed: Placed, basis: Basis, priors: PredictorPriors, to: int) -> Iterator[tuple[Alike, Array]]:
+    """Yield the nodes of a block and those of its levels, with what each row multiplies those it reads by."""
+    block, path, number = placed.block, placed.block.path, live(placed.block)
+    rho = int(placed.rho[0]) if placed.rho.size else -1
+    yield Alike(int((number >= 0).sum()), len(block.effects), number[basis.index], path, rho), basis.values
+    if path is not None and path.order and not taken_up(path, placed.predictor, priors):
+        for k, (row, values) in enumerate(level_reads(path, basis)):
+            share = np.full(path.nodes, 1.0 / path.nodes) if k == 0 else unit_line(path)
+            yield Alike(path.paths, 1, row, path, tied=Tied(to, share[path.order:])), values
 
 
 def _autoregressions(placed: Sequence[Placed]) -> dict[str, Any]:
@@ -316,48 +322,3 @@ def _other(core: Sequence[Core]) -> dict[str, Any]:
         "other_location": np.array([entry.location for _, entry, _ in found]),
         "other_scale": np.array([entry.sd for _, entry, _ in found]), "other_density": np.array(terms).reshape(-1, 9),
     }
-
-
-def _shear(placed: Sequence[Placed], core: Sequence[Core]) -> dict[str, Any]:
-    """Return what intercepts and straight lines take up of the walks."""
-    entries: list[tuple[Index, Index, Index, Array]] = []
-    for each in placed:
-        path, predictor = each.block.path, each.predictor
-        if path is None or path.order == 0:
-            continue
-        t = np.arange(path.nodes, dtype=np.float64) - (path.nodes - 1) / 2
-        share = np.full(path.nodes, 1.0 / path.nodes)
-        if path.order == 2:
-            length = float(np.sqrt((t**2).sum()))
-            j = predictor.coef.index(path.line)
-            line, scale = t / length, column_scale(predictor)[j]
-            number = next(i for i, c in enumerate(core) if _is_coefficient(c, predictor, j))
-            centre = 0.0 if _uncentred(core, predictor) else predictor.centre[j]
-            share = share + line * (path.size * centre + path.middle - (path.nodes - 1) / 2) / length
-            entries.append(_taken(number, each, line * path.size / length * scale / core[number].sd))
-        names = predictor.name("Intercept"), predictor.name("Intercept_centered")
-        number = next(i for i, c in enumerate(core) if c.variable in names)
-        entries.append(_taken(number, each, share / core[number].sd))
-    return {
-        "shear_core": np.concatenate([np.zeros(0, np.int64), *(each[0] for each in entries)]),
-        "shear_theta": np.concatenate([np.zeros(0, np.int64), *(each[1] for each in entries)]),
-        "shear_place": np.concatenate([np.zeros(0, np.int64), *(each[2] for each in entries)]),
-        "shear_value": np.concatenate([np.zeros(0), *(each[3] for each in entries)]),
-    }
-
-
-def _taken(core: int, placed: Placed, values: Array) -> tuple[Index, Index, Index, Array]:
-    """Return core entry, theta, coordinate and value for every node of a walk that is not anchored."""
-    assert placed.sparse is not None
-    place = placed.sparse[:, 0]
-    live = place >= 0
-    count = int(live.sum())
-    return np.full(count, core), np.full(count, placed.sd[0]), place[live], values[live]
-
-
-def _uncentred(core: Sequence[Core], predictor: Predictor) -> bool:
-    return any(each.variable == predictor.name("Intercept") for each in core)
-
-
-def _is_coefficient(core: Core, predictor: Predictor, j: int) -> bool:
-    return core.variable.startswith(predictor.name("beta_scaled")) and core.coefficient == j

@@ -75,7 +75,8 @@ def levels_of(field: Field) -> Levels | None:
     """Return the levels of a field; None if there are none, or some depend on each other, or have more than two coordinates."""
     layout = field.layout
     size = len(layout.start) - 1
-    apart = (layout.band_row == layout.band_column).all() and not len(layout.shear_core) and layout.block_coupled.all()
+    apart = (layout.band_row == layout.band_column).all() and layout.block_coupled.all()
+    apart &= not (len(layout.shear_core) or len(layout.tie_first) or len(layout.own_place))
     if not (size and apart and field.gaussian):
         return None
     within = [np.arange(begin, begin + layout.block_size[block])

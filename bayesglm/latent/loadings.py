@@ -1,6 +1,6 @@
 """Loadings: r = Lambda(theta) w, the field in the units of the linear predictor, with its derivatives walked backwards.
 
-    Lambda = diag(F_b for each level of each block b, scales of the core),      F_b = D C
+    Lambda = diag(F_b for each level of each block b, scales of single coefficients, scales of the core),      F_b = D C
 
 with D the standard deviations of a block's effects and C the Cholesky factor of their correlation, made of partial correlations
 p_ij: C_ij = p_ij prod_{k < j} sqrt(1 - p_ik^2), and C_ii = prod_{k < i} sqrt(1 - p_ik^2).
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from bayesglm.latent.kernel import kernel
 from bayesglm.latent.layout import Layout
+from bayesglm.latent.scales import own_scales, own_scales_back
 
 Array = NDArray[np.float64]
 
@@ -33,10 +34,13 @@ class Loadings(NamedTuple):
         F_b, lower triangular.
     scales : array, shape (C,)
         Scale of each core entry: 1, or a theta.
+    own : array, shape (A,)
+        Scales of single coefficients.
     """
 
     factors: Array
     scales: Array
+    own: Array
 
 
 @kernel
@@ -56,7 +60,7 @@ def loadings(layout: Layout, theta: Array) -> Loadings:
     for c in range(len(scales)):
         if layout.core_theta[c] >= 0:
             scales[c] = theta[layout.core_theta[c]]
-    return Loadings(factors, scales)
+    return Loadings(factors, scales, own_scales(layout, theta))
 
 
 @kernel
@@ -69,7 +73,7 @@ def _partial(layout: Layout, b: int, i: int, j: int) -> int:
 def no_loadings(layout: Layout) -> Loadings:
     """Return zeros to which gradients are added."""
     blocks, widest = layout.block_sd.shape
-    return Loadings(np.zeros((blocks, widest, widest)), np.zeros(len(layout.core_theta)))
+    return Loadings(np.zeros((blocks, widest, widest)), np.zeros(len(layout.core_theta)), np.zeros(len(layout.own_place)))
 
 
 @kernel
@@ -86,6 +90,7 @@ def loadings_back(layout: Layout, theta: Array, gradient: Loadings, d_theta: Arr
     for c in range(len(gradient.scales)):
         if layout.core_theta[c] >= 0:
             d_theta[layout.core_theta[c]] += gradient.scales[c]
+    own_scales_back(layout, theta, gradient.own, d_theta)
 
 
 @kernel
@@ -117,6 +122,8 @@ def multiply(layout: Layout, by: Loadings, w: Array, v: Array) -> tuple[Array, A
             for j in range(i + 1):
                 total += by.factors[b, i, j] * w[at + j]
             r[at + i] = total
+    for j in range(len(by.own)):
+        r[layout.own_place[j]] = by.own[j] * w[layout.own_place[j]]
     return r, by.scales * v
 
 
@@ -133,6 +140,10 @@ def multiply_back(
             for j in range(i + 1):
                 d_w[at + j] += by.factors[b, i, j] * slope
                 gradient.factors[b, i, j] += slope * w[at + j]
+    for j in range(len(by.own)):
+        at = layout.own_place[j]
+        d_w[at] = by.own[j] * d_r[at]
+        gradient.own[j] += d_r[at] * w[at]
     for c in range(len(v)):
         gradient.scales[c] += d_q[c] * v[c]
     return d_w, by.scales * d_q
@@ -147,6 +158,8 @@ def transpose(layout: Layout, by: Loadings, b: Array, d: Array) -> tuple[Array, 
         for i in range(layout.block_size[block]):
             for j in range(i + 1):
                 out[at + j] += by.factors[block, i, j] * b[at + i]
+    for j in range(len(by.own)):
+        out[layout.own_place[j]] = by.own[j] * b[layout.own_place[j]]
     return out, by.scales * d
 
 
@@ -162,6 +175,10 @@ def transpose_back(
             for j in range(i + 1):
                 d_b[at + i] += by.factors[block, i, j] * d_out[at + j]
                 gradient.factors[block, i, j] += d_out[at + j] * b[at + i]
+    for j in range(len(by.own)):
+        at = layout.own_place[j]
+        d_b[at] = by.own[j] * d_out[at]
+        gradient.own[j] += d_out[at] * b[at]
     for c in range(len(d)):
         gradient.scales[c] += d_core[c] * d[c]
     return d_b, by.scales * d_core

@@ -21,7 +21,7 @@ from scipy import optimize
 
 from bayesglm.latent.cholesky import Matrix, factor_back
 from bayesglm.latent.curvature import curvature, curvature_back
-from bayesglm.latent.hyper import INTERVAL, SIGNED, evaluate
+from bayesglm.latent.hyper import INTERVAL, SIGNED, evaluate, middle
 from bayesglm.latent.layout import Field, Layout, pattern_of
 from bayesglm.latent.loadings import loadings_back, multiply, multiply_back, no_loadings, transpose, transpose_back
 from bayesglm.latent.mode import Point, Posterior, Precision, Vector, find_mode
@@ -93,7 +93,7 @@ def _gradient(point: Point, weight: Array, precision: Precision, *, definite: bo
     mixed = np.einsum("kpi,pi->k", point.second[1], posterior.cells(through))
     d_theta[layout.constant_theta] += point.first[2] + d_constants + mixed
     loadings_back(layout, point.theta, d_by, d_theta)
-    return np.asarray(point.d_hyperprior + d_theta * point.speed)
+    return np.asarray((point.d_hyperprior + d_theta * point.speed) * (1.0 - posterior.field.hyper.held))
 
 
 def _in_precision(layout: Layout, precision: Precision) -> Matrix:
@@ -103,7 +103,16 @@ def _in_precision(layout: Layout, precision: Precision) -> Matrix:
     gradient.sparse[diagonal] = -1.0 / lower.sparse[diagonal]
     np.fill_diagonal(gradient.core, -1.0 / np.diag(lower.core))
     factor_back(pattern_of(layout), lower, gradient)
-    return gradient
+    if not len(precision.covariance):
+        return gradient
+    # Along the ties: - log |V| / 2, with V = A P^-1 A' and G = A P^-1.
+    g_w, g_v = precision.reached
+    v_w, v_v = (np.linalg.solve(precision.covariance, each) for each in (g_w, g_v))
+    column = np.repeat(np.arange(len(diagonal)), np.diff(layout.start))
+    times = np.where(column == layout.row, 0.5, 1.0)
+    core = np.tril(g_v.T @ v_v, -1) + np.diag((g_v * v_v).sum(axis=0)) / 2
+    return Matrix(gradient.sparse + times * (g_w[:, layout.row] * v_w[:, column]).sum(axis=0), gradient.cross + g_w.T @ v_v,
+                  gradient.core + core)
 
 
 def _along(point: Point, along: Vector) -> Array:
@@ -125,7 +134,7 @@ class Optimum:
     marginal : Marginal
         The marginal there.
     covariance : array, shape (theta, theta)
-        Inverse of minus its Hessian: the approximate posterior covariance of t.
+        Inverse of minus its Hessian: the approximate posterior covariance of t; the prior variance of what is held.
     distance : float
         Length of the gradient in units of the posterior sd of t; 0 at an exact optimum.
     """
@@ -141,10 +150,14 @@ _MOST_NEWTON = 20
 
 
 def centre(field: Field) -> Array:
-    """Return where a search may start: a moderate scale, the most probable value on the real line of all others."""
+    """Return where a search may start: a moderate scale, the most probable value on the real line of all others.
+
+    What is held is at its prior median.
+    """
     grid = np.linspace(-8, 8, 161)
-    start = np.zeros(field.hyper.size)
-    for k in range(field.hyper.size):
+    held = field.hyper.held != 0
+    start = np.where(held, middle(field.hyper)[0], 0.0) if held.any() else np.zeros(field.hyper.size)
+    for k in np.flatnonzero(~held):
         if field.hyper.way[k] == SIGNED:
             terms = field.hyper.density[k]
             wide = -2 * terms[3] - 2 * terms[7] / terms[8] ** 2
@@ -152,7 +165,7 @@ def centre(field: Field) -> Array:
         elif field.hyper.way[k] != INTERVAL:
             values = []
             for x in grid:
-                t = np.zeros(field.hyper.size)
+                t = start.copy()
                 t[k] = x
                 values.append(evaluate(t, field.hyper)[2])
             start[k] = grid[int(np.argmax(values))]
@@ -172,7 +185,7 @@ def climb(posterior: Posterior, start: Array, field: Vector | None = None, *, ro
         # A line search that runs into a wall turns back.
         return (-found.value, -found.gradient) if np.isfinite(found.value) else (1e300, np.zeros(len(t)))
 
-    if not len(start):
+    if posterior.field.hyper.held.all():
         return marginal(posterior, start, at[0])
     optimize.minimize(objective, start, jac=True, method="BFGS",
                       options={"gtol": 0.3 if rough else 1e-2, "maxiter": 15 if rough else 200})
@@ -182,10 +195,14 @@ def climb(posterior: Posterior, start: Array, field: Vector | None = None, *, ro
 def optimise(posterior: Posterior, start: Array, field: Vector | None = None) -> Optimum:
     """Climb the Laplace marginal from a start until its gradient is below `TOLERANCE` posterior sds."""
     best = climb(posterior, start, field)
-    if not len(start):
-        return Optimum(best, np.zeros((0, 0)), 0.0)
+    hyper = posterior.field.hyper
+    prior = np.diag(middle(hyper)[1] ** 2) if hyper.held.any() else np.zeros((hyper.size, hyper.size))
+    free = np.flatnonzero(hyper.held == 0)
+    if not len(free):
+        return Optimum(best, prior, 0.0)
     for _ in range(_MOST_NEWTON):
-        covariance = _inverse(_hessian(posterior, best))
+        covariance = prior.copy()
+        covariance[np.ix_(free, free)] = _inverse(_hessian(posterior, best, free))
         step = covariance @ best.gradient
         distance = float(np.sqrt(max(float(best.gradient @ step), 0.0)))
         if distance < TOLERANCE:
@@ -202,15 +219,14 @@ def optimise(posterior: Posterior, start: Array, field: Vector | None = None) ->
     return Optimum(best, covariance, distance)
 
 
-def _hessian(posterior: Posterior, at: Marginal, step: float = 1e-3) -> Array:
-    """Return minus the Hessian of the marginal by differences of its exact gradient."""
-    size = len(at.gradient)
+def _hessian(posterior: Posterior, at: Marginal, free: NDArray[np.intp], step: float = 1e-3) -> Array:
+    """Return minus the Hessian of the marginal in some of t by differences of its exact gradient."""
     columns = []
-    for k in range(size):
-        move = np.zeros(size)
+    for k in free:
+        move = np.zeros(len(at.gradient))
         move[k] = step
         ahead, behind = (marginal(posterior, at.point.t + sign * move, (at.point.w, at.point.v)).gradient for sign in (1, -1))
-        columns.append((behind - ahead) / (2 * step))
+        columns.append((behind - ahead)[free] / (2 * step))
     hessian = np.array(columns)
     return np.asarray((hessian + hessian.T) / 2)
 

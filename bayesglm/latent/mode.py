@@ -7,7 +7,7 @@ At (w, v) with eta = A Lambda(theta) (w, v) + offset, gradient g and curvature W
 
 Where P is not positive definite, the negative part of W is left out, which keeps the step uphill. The equation is solved by
 conjugate gradients with the factor of P, which is one iteration except where P leaves something out (the prior's view of a
-walk's mean).
+walk's mean, how coefficients with scales of their own depend on each other). What is tied stays tied.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from bayesglm.latent.likelihood import CellLikelihood
 from bayesglm.latent.loadings import loadings, multiply, transpose
 from bayesglm.latent.precision import log_prior, precision, sheared
 from bayesglm.latent.predictors import gather, predictors, predictors_back, scatter
+from bayesglm.latent.ties import tie_matrix, tied
 
 Array = NDArray[np.float64]
 Vector = tuple[Array, Array]
@@ -60,13 +61,13 @@ class Posterior:
 
     def eta(self, theta: Array, w: Array, v: Array) -> Array:
         """Return the linear predictors over patterns, shape (P, pattern)."""
-        return predictors(self.layout, *multiply(self.layout, loadings(self.layout, theta), w, v))
+        return predictors(self.layout, *multiply(self.layout, loadings(self.layout, theta), tied(self.layout, w), v))
 
     def log_joint(self, t: Array, w: Array, v: Array) -> float:
         """Return the log density of data, field (w, v) and hyperparameters t on the real line."""
         theta, _, prior, _ = evaluate(t, self.field.hyper)
         value, _, _ = self.likelihood.value_and_gradient(self.cells(self.eta(theta, w, v)), theta[self.layout.constant_theta])
-        return float(value + prior + log_prior(self.layout, theta, w, v)[0])
+        return float(value + prior + log_prior(self.layout, theta, tied(self.layout, w), v)[0])
 
     def cells(self, eta: Array) -> Array:
         """Return predictors over cells from those over patterns."""
@@ -90,7 +91,7 @@ class Point:
     t, theta : array, shape (theta,)
         Hyperparameters on the real line and as they are.
     w, v : array, shapes (S,), (C,)
-        The field: sparse part and core.
+        The field: sparse part, of which the free coordinates count, and core.
     speed : array, shape (theta,)
         d theta / dt.
     hyperprior : float
@@ -114,6 +115,7 @@ class Point:
 
     def __post_init__(self) -> None:
         layout = self.posterior.layout
+        self.w = tied(layout, self.w)
         self.theta, self.speed, self.hyperprior, self.d_hyperprior = evaluate(self.t, self.posterior.field.hyper)
         self.by = loadings(layout, self.theta)
         self.r, self.q = multiply(layout, self.by, self.w, self.v)
@@ -224,9 +226,9 @@ class Point:
         return at_w, at_v
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Precision:
-    """P = L L'.
+    """P = L L', where A x = 0.
 
     Attributes
     ----------
@@ -240,16 +242,44 @@ class Precision:
     lower: Matrix
 
     def solve(self, x: Array, y: Array) -> Vector:
+        """Return (P^-1 - G' V^-1 G) (x, y): the inverse of P along the ties."""
+        x, y = self._untied(x, y)
+        if len(self.covariance):
+            g_w, g_v = self.reached
+            along = np.linalg.solve(self.covariance, tie_matrix(self.layout) @ x)
+            x, y = x - along @ g_w, y - along @ g_v
+        return x, y
+
+    def _untied(self, x: Array, y: Array) -> Vector:
         """Return P^-1 (x, y)."""
         x, y = x.copy(), y.copy()
         solve_lower(pattern_of(self.layout), self.lower, x, y)
         solve_upper(pattern_of(self.layout), self.lower, x, y)
         return x, y
 
+    @cached_property
+    def reached(self) -> Vector:
+        """G = A P^-1, shapes (k, S) and (k, C)."""
+        found = [self._untied(row, np.zeros(len(self.lower.core))) for row in tie_matrix(self.layout)]
+        size, wide = self.lower.cross.shape
+        return (np.array([w for w, _ in found]).reshape(len(found), size),
+                np.array([v for _, v in found]).reshape(len(found), wide))
+
+    @cached_property
+    def covariance(self) -> Array:
+        """V = A P^-1 A', shape (k, k)."""
+        return np.asarray(self.reached[0] @ tie_matrix(self.layout).T)
+
     @property
     def log_determinant(self) -> float:
-        """The logarithm of |L|."""
-        return log_determinant(pattern_of(self.layout), self.lower)
+        """Half the log determinant of P along the ties: log |L| + log |V| / 2."""
+        return float(log_determinant(pattern_of(self.layout), self.lower) + np.linalg.slogdet(self.covariance)[1] / 2)
+
+    @property
+    def core_variance(self) -> Array:
+        """Diagonal of the core of the inverse, shape (C,)."""
+        inverse, (_, g_v) = np.linalg.inv(self.lower.core), self.reached
+        return np.asarray((inverse**2).sum(axis=0) - (g_v * np.linalg.solve(self.covariance, g_v)).sum(axis=0))
 
 
 def without_negative(weight: Array) -> Array:

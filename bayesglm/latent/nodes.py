@@ -1,6 +1,7 @@
 """Nodes: levels of groups and nodes of paths in the order of elimination, and where all that is written stands in the factor.
 
 A node holds the effects of one level. Two nodes are coupled where a row reads both, or where they are neighbours on a path.
+Last come nodes that are functions of others: the mean of a walk, and the slope of one of order 2.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from scipy.sparse.linalg import spsolve_triangular
 
 from bayesglm.latent.cholesky import Pattern, analyse, eliminate, entry, products, starts
-from bayesglm.terms.term import Block
+from bayesglm.terms.term import Block, Path
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -46,6 +48,50 @@ class Nodes(NamedTuple):
     start: Index
     row: Index
     target: Index
+    tie_first: Index
+    tie_last: Index
+    tie_place: Index
+    tie_value: Array
+
+
+class Tied(NamedTuple):
+    """What a node is that is tied to a path: node + sum share y = 0.
+
+    Attributes
+    ----------
+    to : int
+        Which kind of nodes the paths are; ``path`` says how they follow each other.
+    share : array, shape (nodes - order,)
+        What each node of the path that is not anchored counts.
+    """
+
+    to: int
+    share: Array
+
+
+class Alike(NamedTuple):
+    """Nodes alike: the levels of a block, the levels of its paths, or coefficients with scales of their own.
+
+    Attributes
+    ----------
+    number, effects : int
+        Number of nodes, and coordinates of each.
+    level : int array, shape (rows,), or None
+        Which node each row reads, -1 for none; None if each row reads them all.
+    path : Path, optional
+        How they follow each other; independent of each other without.
+    rho : int
+        Which theta is their autocorrelation, -1 for none.
+    tied : Tied, optional
+        Where each is a function of the nodes of a path; such nodes come last.
+    """
+
+    number: int
+    effects: int
+    level: Index | None
+    path: Path | None = None
+    rho: int = -1
+    tied: Tied | None = None
 
 
 class _Band(NamedTuple):
@@ -64,17 +110,13 @@ class _Coupled(NamedTuple):
     row_pair: Index
 
 
-def nodes_of(blocks: Sequence[Block], levels: Sequence[Index], rho: Sequence[int], rows: int) -> tuple[Nodes, list[Index]]:
+def nodes_of(kinds: Sequence[Alike], rows: int) -> tuple[Nodes, list[Index]]:
     """Order the nodes, find the pattern of the factor, and number every entry that is ever written.
 
     Parameters
     ----------
-    blocks : sequence of Block
-        The blocks of the sparse part.
-    levels : sequence of int array, shape (rows,)
-        For each block, the level that each row reads.
-    rho : sequence of int
-        Which theta is the autocorrelation of each block, -1 for none.
+    kinds : sequence of Alike
+        The nodes; those that each row reads one of come first.
     rows : int
         Number of covariate patterns.
 
@@ -82,37 +124,48 @@ def nodes_of(blocks: Sequence[Block], levels: Sequence[Index], rho: Sequence[int
     -------
     nodes : Nodes
         The arrays.
-    coordinates : list of int array, shape (levels, effects)
-        For each block the coordinate of each effect of each level, -1 where a walk is anchored.
+    coordinates : list of int array, shape (nodes, effects)
+        For each kind the coordinate of each effect of each node.
     """
-    anchored = [block.path.order if block.path else 0 for block in blocks]
-    counts = np.array([len(block.levels) - skip for block, skip in zip(blocks, anchored, strict=True)], np.int64)
-    effects = np.array([len(block.effects) for block in blocks], np.int64)
+    counts, effects = (np.array(each, np.int64) for each in ([kind.number for kind in kinds], [kind.effects for kind in kinds]))
     base = starts(counts)
-    block_of = np.repeat(np.arange(len(blocks)), counts).astype(np.int64)
-    sizes = effects[block_of]
-    node = np.full((len(blocks), rows), -1, np.int64)
+    kind_of = np.repeat(np.arange(len(kinds)), counts).astype(np.int64)
+    sizes, last = effects[kind_of], np.repeat(np.array([kind.tied is not None for kind in kinds], np.bool_), counts)
+    levels = [kind.level for kind in kinds if kind.level is not None]
+    node = np.full((len(levels), rows), -1, np.int64)
     for b, level in enumerate(levels):
-        later = level.astype(np.int64) - anchored[b]
-        node[b] = np.where(later >= 0, base[b] + later, -1)
-    bands = [_band(block, int(begin)) for block, begin in zip(blocks, base[:-1], strict=True)]
+        node[b] = np.where(level >= 0, base[b] + level, -1)
+    bands = [_band(kind, int(begin), base) for kind, begin in zip(kinds, base[:-1], strict=True)]
     coupled = _coupled(node)
-    order, below = eliminate(_adjacent(len(sizes), coupled.pairs, bands))
-    known = np.ones(len(blocks), np.int64)
+    order, below = eliminate(_adjacent(len(sizes), coupled.pairs, bands), last)
+    known = np.ones(len(levels), np.int64)
     if products(below, sizes[order]) > MOST_PRODUCTS:
-        known = (np.arange(len(blocks)) == np.argmax(counts * effects)).astype(np.int64)
-        coupled = _within(coupled, block_of)
-        order, below = eliminate(_adjacent(len(sizes), coupled.pairs, bands))
+        known = (np.arange(len(levels)) == np.argmax((counts * effects)[:len(levels)])).astype(np.int64)
+        coupled = _within(coupled, kind_of)
+        order, below = eliminate(_adjacent(len(sizes), coupled.pairs, bands), last)
     begin, pattern = analyse(below, sizes[order])
     first = begin[np.argsort(order)]
-    coordinates = [np.concatenate([np.full((skip, size), -1, np.int64), first[low:high, None] + np.arange(size)])
-                   for skip, size, low, high in zip(anchored, effects.tolist(), base[:-1], base[1:], strict=True)]
+    coordinates = [first[low:high, None] + np.arange(size)
+                   for size, low, high in zip(effects.tolist(), base[:-1], base[1:], strict=True)]
     arrays: dict[str, Any] = {
-        **_positions(coupled.pairs, block_of, sizes, first, pattern), **_entries(bands, first, effects, rho, pattern),
-        **pattern._asdict(),
+        **_positions(coupled.pairs, kind_of, sizes, first, pattern),
+        **_entries(bands, first, effects, [kind.rho for kind in kinds], pattern), **pattern._asdict(),
+        **_ties(kinds, coordinates),
     }
     coordinate = np.where(node >= 0, first[np.maximum(node, 0)], -1)
-    return Nodes(coordinate, known, begin, block_of[order], row_pair=coupled.row_pair, **arrays), coordinates
+    of_block = kind_of[order] < len(levels)
+    return Nodes(coordinate, known, begin[of_block], kind_of[order][of_block], row_pair=coupled.row_pair, **arrays), coordinates
+
+
+def live(block: Block) -> Index:
+    """Return the number of each level of a block among those that are not anchored, -1 where a walk is, shape (levels,)."""
+    path = block.path
+    if path is None or not path.order:
+        return np.arange(len(block.levels), dtype=np.int64)
+    places = np.full((path.paths, path.nodes), -1, np.int64)
+    free = path.nodes - path.order
+    places[:, path.order:] = np.arange(path.paths * free).reshape(path.paths, free)
+    return places.ravel()
 
 
 def _coupled(node: Index) -> _Coupled:
@@ -139,22 +192,50 @@ def _within(coupled: _Coupled, block_of: Index) -> _Coupled:
     return _Coupled(pairs[kept], np.where(row_pair >= 0, renumbered[row_pair], -1))
 
 
-def _band(block: Block, base: int) -> _Band:
-    """Return K: the identity between levels, C' C along a path."""
-    path = block.path
-    levels = base + np.arange(len(block.levels) - (path.order if path else 0), dtype=np.int64)
+def _band(kind: Alike, begin: int, base: Index) -> _Band:
+    """Return K: the identity between levels, C' C along a path.
+
+    A node l = -share' y needs no prior, but may have any that says nothing where it is tied: e (l^2 + l share' y). With 1 / e the
+    prior variance of share' y, K is positive definite.
+    """
+    path, levels = kind.path, begin + np.arange(kind.number, dtype=np.int64)
     if path is None:
         return _Band(levels, levels, np.ones(len(levels)), np.full(len(levels), CONSTANT))
+    if kind.tied is not None:
+        innovations = spsolve_triangular(sp.csr_array(_differences(path).T), kind.tied.share, lower=False)
+        e, free = 1.0 / float(innovations @ innovations), len(kind.tied.share)
+        nodes = base[kind.tied.to] + np.arange(path.paths * free)
+        value = np.concatenate([np.full(path.paths, e), np.tile(e / 2 * kind.tied.share, path.paths)])
+        return _Band(np.concatenate([levels, np.repeat(levels, free)]), np.concatenate([levels, nodes]), value,
+                     np.full(len(value), CONSTANT))
     if path.order:
-        weights = {1: (1.0, -1.0), 2: (1.0, -2.0, 1.0)}[path.order]
-        step = sp.diags_array(weights, offsets=[-k for k in range(path.order + 1)], shape=(len(levels), len(levels)))
-        lower = sp.coo_array(sp.tril(sp.csc_array(step.T @ step)))
+        step = _differences(path)
+        lower = sp.coo_array(sp.kron(sp.eye_array(path.paths), sp.tril(step.T @ step)))
         return _Band(levels[lower.row], levels[lower.col], lower.data, np.full(lower.nnz, CONSTANT))
     node = np.arange(len(levels)) % path.nodes
     inner, later = levels[(node > 0) & (node < path.nodes - 1)], levels[node > 0]
     return _Band(np.concatenate([levels, inner, later]), np.concatenate([levels, inner, later - 1]),
                  np.ones(len(levels) + len(inner) + len(later)),
                  np.repeat([STATIONARY, INTERIOR, BESIDE], [len(levels), len(inner), len(later)]))
+
+
+def _differences(path: Path) -> sp.csc_array:
+    """Return C of one walk: innovations = C y."""
+    weights, free = {1: (1.0, -1.0), 2: (1.0, -2.0, 1.0)}[path.order], path.nodes - path.order
+    return sp.csc_array(sp.diags_array(weights, offsets=[-k for k in range(path.order + 1)], shape=(free, free)))
+
+
+def _ties(kinds: Sequence[Alike], coordinates: Sequence[Index]) -> dict[str, Array | Index]:
+    """Return where the entries of each tie begin and end, their coordinates and values."""
+    places, values = [_NONE], [np.zeros(0)]
+    for kind in kinds:
+        if kind.tied is not None:
+            places.append(coordinates[kind.tied.to][:, 0])
+            values.append(np.tile(kind.tied.share, kind.number))
+    lengths = [len(kind.tied.share) for kind in kinds if kind.tied is not None for _ in range(kind.number)]
+    ends = starts(np.array(lengths, np.int64))
+    return {"tie_first": ends[:-1], "tie_last": ends[1:], "tie_place": np.concatenate(places),
+            "tie_value": np.concatenate(values)}
 
 
 def _adjacent(nodes: int, pairs: Index, bands: Sequence[_Band]) -> sp.csc_array:

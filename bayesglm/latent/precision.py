@@ -40,6 +40,9 @@ def precision(layout: Layout, theta: Array, by: Loadings, curvature: Matrix) -> 
     for k in range(len(layout.band_entry)):
         rho = theta[layout.band_theta[k]] if layout.band_theta[k] >= 0 else 0.0
         sparse[layout.band_entry[k]] += layout.band_value[k] * band_weight(layout.band_kind[k], rho)[0]
+    for j in range(len(layout.own_place)):
+        at = layout.start[layout.own_place[j]]
+        sparse[at] += by.own[j] * by.own[j] * curvature.sparse[at]
     wide = len(by.scales)
     core = np.empty((wide, wide))
     for c in range(wide):
@@ -105,6 +108,9 @@ def precision_back(
             h = curvature.core[c, d] * gradient.core[c, d]
             d_by.scales[c] += h * by.scales[d]
             d_by.scales[d] += h * by.scales[c]
+    for j in range(len(by.own)):
+        at = layout.start[layout.own_place[j]]
+        d_by.own[j] += 2.0 * by.own[j] * curvature.sparse[at] * gradient.sparse[at]
 
 
 @kernel
@@ -153,6 +159,9 @@ def precision_back_to_curvature(layout: Layout, by: Loadings, gradient: Matrix) 
             for j in range(i + 1):
                 for c in range(wide):
                     cross[at + i, c] += by.factors[b, i, j] * gradient.cross[at + j, c] * by.scales[c]
+    for j in range(len(by.own)):
+        at = layout.start[layout.own_place[j]]
+        sparse[at] += gradient.sparse[at] * by.own[j] * by.own[j]
     core = np.zeros((wide, wide))
     for c in range(wide):
         for d in range(c + 1):
@@ -175,10 +184,10 @@ def _pair_to_curvature(layout: Layout, pair: int, factors: Array, d_sparse: Arra
 
 @kernel
 def log_prior(layout: Layout, theta: Array, w: Array, v: Array) -> tuple[float, Array, Array, Array]:
-    """Return the log density of (w, v) given theta, and its gradient in w, v and theta."""
+    """Return the log density of (w, v) given theta, and its gradient in w, v and theta; what is tied adds nothing."""
     size, wide = len(w), len(v)
     d_w, d_theta = np.zeros(size), np.zeros(len(theta))
-    total = -HALF_LOG_TWO_PI * (size + wide)
+    total = -HALF_LOG_TWO_PI * (size - len(layout.tie_first) + wide)
     for k in range(len(layout.band_entry)):
         i, j = layout.band_row[k], layout.band_column[k]
         rho = theta[layout.band_theta[k]] if layout.band_theta[k] >= 0 else 0.0

@@ -22,6 +22,10 @@ def predictors(layout: Layout, r: Array, q: Array) -> Array:
             value = q[c]
             for i in range(patterns):
                 eta[p, i] += layout.columns[c, i] * value
+    for j in range(len(layout.own_place)):
+        p, value = layout.own_predictor[j], r[layout.own_place[j]]
+        for i in range(patterns):
+            eta[p, i] += layout.own_columns[j, i] * value
     for b in range(len(layout.block_size)):
         p, column, size = layout.block_predictor[b], layout.block_values[b], layout.block_size[b]
         for i in range(patterns):
@@ -42,6 +46,8 @@ def predictors_back(layout: Layout, d_eta: Array, size: int) -> tuple[Array, Arr
     for p in range(predicted):
         for c in range(layout.first[p], layout.first[p + 1]):
             d_q[c] = inner(layout.columns[c], d_eta[p])
+    for j in range(len(layout.own_place)):
+        d_r[layout.own_place[j]] = inner(layout.own_columns[j], d_eta[layout.own_predictor[j]])
     for b in range(len(layout.block_size)):
         p, column, wide = layout.block_predictor[b], layout.block_values[b], layout.block_size[b]
         for i in range(patterns):

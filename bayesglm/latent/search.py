@@ -107,7 +107,8 @@ def drawn(field: Field, noise: Array) -> Array:
     """Return hyperparameters about as far from the moderate start as the priors allow, for standard normal noise."""
     start = centre(field)
     way = field.hyper.way
-    return np.where(way == SIGNED, start * np.abs(2.0 * noise), start + np.where(way == LOGARITHM, 1.0, 1.5) * noise)
+    moved = np.where(way == SIGNED, start * np.abs(2.0 * noise), start + np.where(way == LOGARITHM, 1.0, 1.5) * noise)
+    return np.where(field.hyper.held != 0, start, moved)
 
 
 def _same(field: Field, best: Optimum, other: Marginal) -> bool:
@@ -118,7 +119,7 @@ def _same(field: Field, best: Optimum, other: Marginal) -> bool:
     precision = point.precision(point.positive_weight)
     if precision is None:
         return near
-    sd = np.sqrt(core_variance(precision.lower.core))
+    sd = np.sqrt(precision.core_variance)
     return near and bool(np.all(np.abs(other_v - v) < APART * np.maximum(sd, 1e-3)))
 
 
@@ -136,15 +137,3 @@ def upright(field: Field, t: Array, v: Array) -> tuple[Array, Array]:
         if placed.core is not None:
             v[placed.core] *= sign[placed.sd]
     return t, v
-
-
-def core_variance(factor: Array) -> Array:
-    """Return the diagonal of (R R')^-1.
-
-    Examples
-    --------
-    >>> core_variance(np.array([[2.0, 0.0], [0.0, 0.5]])).tolist()
-    [0.25, 4.0]
-    """
-    inverse = np.linalg.inv(factor)
-    return np.asarray((inverse**2).sum(axis=0))

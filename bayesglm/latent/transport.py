@@ -7,7 +7,8 @@ constant parameters of the family along D), the posterior of w given theta is ne
     w = L^-T (L^-1 c + z)                         log |dw / dz| = - log |L|
 
 Nothing is divided by a scale or by the information in the data: a level without data keeps P = K, one with much gets H, and a
-scale near 0 leaves P = K again. Each function has its derivative beside it, walked backwards.
+scale near 0 leaves P = K again. Where coordinates are tied to others, L^-1 c + z keeps to the ties (`bayesglm.latent.ties`). Each
+function has its derivative beside it, walked backwards.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from bayesglm.latent.kernel import inner, kernel
 from bayesglm.latent.layout import Layout, pattern_of
 from bayesglm.latent.loadings import Loadings, loadings, transpose, transpose_back
 from bayesglm.latent.precision import precision, precision_back
+from bayesglm.latent.ties import Ties, from_axes, from_axes_back, onto_axes, onto_axes_back, tied, tied_back, ties, ties_back
 
 Array = NDArray[np.float64]
 
@@ -69,10 +71,14 @@ class Moved(NamedTuple):
         b + sum_k D_k (t_k - t_k at the mode): sparse part and core.
     mean_w, mean_v : arrays, shapes (S,), (C,)
         L^-1 c.
+    by_axes_w, by_axes_v : arrays, shapes (S,), (C,)
+        L' (w, v), before what is tied is made exact.
+    ties : Ties
+        What is tied to other coordinates.
     w, v : arrays, shapes (S,), (C,)
         The field.
     log_jacobian : float
-        log |d(w, v) / d(z, y)|.
+        log |d(free part of w, v) / d(z, y)|.
     """
 
     definite: bool
@@ -82,6 +88,9 @@ class Moved(NamedTuple):
     d: Array
     mean_w: Array
     mean_v: Array
+    by_axes_w: Array
+    by_axes_v: Array
+    ties: Ties
     w: Array
     v: Array
     log_jacobian: float
@@ -108,13 +117,23 @@ def forward(layout: Layout, reference: Reference, t: Array, theta: Array, z: Arr
         moved = t[layout.constant_theta[k]] - reference.t[layout.constant_theta[k]]
         b += reference.d_sparse[k] * moved
         d += reference.d_core[k] * moved
-    w, v = transpose(layout, by, b, d)
-    solve_lower(pattern, lower, w, v)
-    mean_w, mean_v = w.copy(), v.copy()
-    w += z
-    v += y
-    solve_upper(pattern, lower, w, v)
-    return Moved(definite, by, lower, b, d, mean_w, mean_v, w, v, -log_determinant(pattern, lower))
+    size, free = len(b), len(z)
+    held = ties(layout, lower)
+    mean, at = np.empty(size + len(d)), np.empty(size + len(d))
+    mean[:size], mean[size:] = transpose(layout, by, b, d)
+    solve_lower(pattern, lower, mean[:size], mean[size:])
+    # u = Q_1 ... Q_k (z + what Q_k ... Q_1 L^-1 c has off the axes of what is tied).
+    at[:] = mean
+    onto_axes(held, at)
+    at[free:size] = 0.0
+    at[:free] += z
+    at[size:] += y
+    from_axes(held, at)
+    u = at.copy()
+    solve_upper(pattern, lower, at[:size], at[size:])
+    log_jacobian = -log_determinant(pattern, lower) - np.log(held.lengths).sum()
+    return Moved(definite, by, lower, b, d, mean[:size], mean[size:], u[:size], u[size:], held, tied(layout, at[:size]),
+                 at[size:], log_jacobian)
 
 
 @kernel
@@ -124,38 +143,63 @@ def backward(
 ) -> tuple[Array, Array]:
     """Return the gradient in (z, y), and add those in Lambda, theta and t, given the one in the field (w, v).
 
-    The log determinant of the map counts: its slope in L is - 1 / L_jj.
+    The log determinant of the map counts.
     """
-    pattern, lower = pattern_of(layout), moved.lower
-    # w = L^-T (a + z), a = L^-1 c.
-    d_z, d_y = d_w.copy(), d_v.copy()
-    solve_lower(pattern, lower, d_z, d_y)
-    d_c, d_e = d_z.copy(), d_y.copy()
-    solve_upper(pattern, lower, d_c, d_e)
-    gradient = _in_factor(layout, moved, d_z, d_y, d_c, d_e)
+    pattern, lower, held = pattern_of(layout), moved.lower, moved.ties
+    size, wide = lower.cross.shape
+    count = len(held.lengths)
+    free = size - count
+    # Row 0 of both: w = L^-T u. Row 1: the mean L^-1 c. The others: the ties, L^-1 A'. The slope in L is - left' right.
+    left, right = np.empty((2 + count, size + wide)), np.empty((2 + count, size + wide))
+    left[0, :size], left[0, size:] = moved.w, moved.v
+    right[0, :size], right[0, size:] = tied_back(layout, d_w), d_v
+    solve_lower(pattern, lower, right[0, :size], right[0, size:])
+    slope, d_normals, mean = right[0].copy(), np.zeros((count, size + wide)), np.empty(size + wide)
+    if count:
+        from_axes_back(held, _flat(moved.by_axes_w, moved.by_axes_v), slope, d_normals)
+    d_z, d_y = slope[:free].copy(), slope[size:].copy()
+    slope[free:size] = 0.0
+    mean[:size], mean[size:] = moved.mean_w, moved.mean_v
+    onto_axes_back(held, mean, slope, d_normals)
+    solve_upper(pattern, lower, slope[:size], slope[size:])
+    left[1], right[1] = slope, mean
+    if count:
+        left[2:], right[2:] = ties_back(layout, lower, held, d_normals), held.columns
+    gradient = _in_factor(layout, lower, left, right)
     factor_back(pattern, lower, gradient)
     curvature = Matrix(reference.sparse, reference.cross, reference.core)
     precision_back(layout, theta, moved.by, curvature, gradient, d_by, d_theta)
-    d_b, d_d = transpose_back(layout, moved.by, moved.b, moved.d, d_c, d_e, d_by)
+    d_b, d_d = transpose_back(layout, moved.by, moved.b, moved.d, slope[:size], slope[size:], d_by)
     for k in range(len(layout.constant_theta)):
         d_t[layout.constant_theta[k]] += inner(reference.d_sparse[k], d_b) + inner(reference.d_core[k], d_d)
     return d_z, d_y
 
 
 @kernel
-def _in_factor(layout: Layout, moved: Moved, d_z: Array, d_y: Array, d_c: Array, d_e: Array) -> Matrix:
-    """Return the gradient in L, -w d_z' - d_c (L^-1 c)' on its pattern, and that of - log |L|."""
-    size, wide = moved.lower.cross.shape
-    sparse, cross, core = np.empty(len(layout.row)), np.empty((size, wide)), np.zeros((wide, wide))
-    for j in range(size):
-        for p in range(layout.start[j], layout.start[j + 1]):
-            i = layout.row[p]
-            sparse[p] = -moved.w[i] * d_z[j] - d_c[i] * moved.mean_w[j]
-        sparse[layout.start[j]] -= 1.0 / moved.lower.sparse[layout.start[j]]
+def _flat(w: Array, v: Array) -> Array:
+    """Return sparse part and core in one."""
+    out = np.empty(len(w) + len(v))
+    out[:len(w)], out[len(w):] = w, v
+    return out
+
+
+@kernel
+def _in_factor(layout: Layout, lower: Matrix, left: Array, right: Array) -> Matrix:
+    """Return the gradient in L, - left' right on its pattern, and that of - log |L|."""
+    size, wide = lower.cross.shape
+    sparse, cross, core = np.zeros(len(layout.row)), np.zeros((size, wide)), np.zeros((wide, wide))
+    for m in range(len(left)):
+        a, b = left[m], right[m]
+        for j in range(size):
+            for p in range(layout.start[j], layout.start[j + 1]):
+                sparse[p] -= a[layout.row[p]] * b[j]
+            for c in range(wide):
+                cross[j, c] -= a[size + c] * b[j]
         for c in range(wide):
-            cross[j, c] = -moved.v[c] * d_z[j] - d_e[c] * moved.mean_w[j]
+            for k in range(c + 1):
+                core[c, k] -= a[size + c] * b[size + k]
+    for j in range(size):
+        sparse[layout.start[j]] -= 1.0 / lower.sparse[layout.start[j]]
     for c in range(wide):
-        for k in range(c + 1):
-            core[c, k] = -moved.v[c] * d_y[k] - d_e[c] * moved.mean_v[k]
-        core[c, c] -= 1.0 / moved.lower.core[c, c]
+        core[c, c] -= 1.0 / lower.core[c, c]
     return Matrix(sparse, cross, core)

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from bayesglm.design import Predictor
 from bayesglm.latent.hyper import SIGNED
-from bayesglm.latent.layout import Field, Placed
+from bayesglm.latent.layout import Field
+from bayesglm.latent.owned import Own
+from bayesglm.latent.placed import Placed
 from bayesglm.model import block_dims, coefficient_parts, column_scale
 from bayesglm.terms.term import Path
 
@@ -30,6 +32,8 @@ def expand(field: Field, theta: Array, w: Array, v: Array) -> dict[str, Array]:
     u = v.copy()
     np.add.at(u.T, layout.shear_core, (theta[:, layout.shear_theta] * layout.shear_value * w[:, layout.shear_place]).T)
     found: dict[str, Array] = {}
+    for own in field.own:
+        _own(own, theta, w, found)
     for predictor in field.problem.specification.predictors:
         _common(field, predictor, u, found)
     for placed in field.placed:
@@ -37,6 +41,18 @@ def expand(field: Field, theta: Array, w: Array, v: Array) -> dict[str, Array]:
     for k, each in zip(layout.constant_theta, field.problem.specification.constant(), strict=True):
         found[each.name] = theta[:, k]
     return found
+
+
+def _own(own: Own, theta: Array, w: Array, found: dict[str, Array]) -> None:
+    """Add coefficients with scales of their own, as sampled, their standard normal z and what the scales are made of."""
+    scales, name = own.scales, own.variable
+    given = theta[:, own.begin:own.begin + len(scales.priors)]
+    a = scales.a.values(given)
+    slab = given[:, [scales.slab]] if scales.slab >= 0 else 0.0
+    found |= {f"{name}_{key}": each.values(given)[:, 0] for key, each in scales.scalars.items()}
+    found |= {f"{name}_{key}": each.values(given) for key, each in scales.vectors.items()}
+    found[f"{name}_z"] = w[:, own.place]
+    found[name] = w[:, own.place] * a / np.sqrt(1.0 + slab * a**2)
 
 
 def _common(field: Field, predictor: Predictor, u: Array, found: dict[str, Array]) -> None:
@@ -49,7 +65,8 @@ def _common(field: Field, predictor: Predictor, u: Array, found: dict[str, Array
     if predictor.coef:
         beta = np.empty((len(u), len(predictor.coef)))
         for part in coefficient_parts(predictor, priors):
-            found[part.name] = np.stack([values[part.name][i] for i in range(len(part.members))], axis=1)
+            if part.name in values:
+                found[part.name] = np.stack([values[part.name][i] for i in range(len(part.members))], axis=1)
             beta[:, list(part.members)] = found[part.name]
         beta /= column_scale(predictor)
         found[predictor.name("beta")] = beta
@@ -153,6 +170,9 @@ def dims_of(field: Field) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[A
             coords[predictor.name("coef")] = predictor.coef
             for part in coefficient_parts(predictor, specification.priors.predictors[predictor.parameter]):
                 dims[part.name] = (part.dim,)
+                own = next((each for each in field.own if each.variable == part.name), None)
+                if own is not None:
+                    dims |= {f"{part.name}_{key}": (part.dim,) for key in ("z", *own.scales.vectors)}
                 coords[part.dim] = tuple(predictor.coef[j] for j in part.members)
     for placed in field.placed:
         block, name = placed.block, placed.predictor.name

@@ -38,6 +38,18 @@ FIELDS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "two predictors that are coupled": ("y ~ x + (1 | g)", {"family": "zero_inflated_poisson", "zero": "~ x + (1 | g)"}),
 }
 
+# Parts that only the compiled core knows: levels that are tied to their walks, coefficients with scales of their own.
+TIED = {
+    "walks without an intercept": ("y ~ 0 + x + rw(t, by=h)", {}),
+    "walks of order 2 for each level": ("y ~ x + rw(t, order=2, by=h) + (1 | g)", {}),
+    "a line under a horseshoe": ("y ~ x + rw(t, order=2)", {"priors": {"common": bg.priors.Horseshoe()}}),
+}
+OWN = {
+    "a horseshoe": ("y ~ x + u + zero + (1 | g)", {"priors": {"common": bg.priors.Horseshoe()}}),
+    "shares of R2": ("y ~ h + x + u + zero + rw(t)", {"priors": dict.fromkeys(("x", "u", "zero"), bg.priors.R2D2())}),
+}
+EVERY: Mapping[str, tuple[str, Mapping[str, Any]]] = {**FIELDS, **TIED, **OWN}
+
 
 @cache
 def table() -> pd.DataFrame:
@@ -56,7 +68,7 @@ def table() -> pd.DataFrame:
 
 @cache
 def posterior_of(name: str) -> Posterior:
-    formula, options = FIELDS[name]
+    formula, options = EVERY[name]
     given = dict(options)
     model = bg.Model(formula, table(), given.pop("family", "poisson"), **given)
     return Posterior(field_of(model.problem), compile_likelihood(model.problem))

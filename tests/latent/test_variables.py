@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from bayesglm.latent.hyper import SIGNED, evaluate
-from bayesglm.latent.layout import Field, Placed
+from bayesglm.latent.layout import Field
+from bayesglm.latent.placed import Placed
 from bayesglm.latent.variables import dims_of, expand
-from tests.latent.fields import FIELDS, posterior_of, somewhere
+from tests.latent.fields import EVERY, posterior_of, somewhere
 
 
 def images(field: Field, placed: Placed, t: np.ndarray, w: np.ndarray, v: np.ndarray):
@@ -35,7 +36,7 @@ def expanded(field: Field, t: np.ndarray, w: np.ndarray, v: np.ndarray) -> dict[
     return expand(field, evaluate(t, field.hyper)[0][None], w[None], v[None])
 
 
-@pytest.mark.parametrize("name", [name for name in FIELDS if name != "priors that are not normal"])
+@pytest.mark.parametrize("name", [name for name in EVERY if name != "priors that are not normal"])
 def test_turned_scales_are_reported_as_they_were(name):
     posterior = posterior_of(name)
     t, w, v = somewhere(posterior)
@@ -50,7 +51,7 @@ def test_turned_scales_are_reported_as_they_were(name):
             assert posterior.log_joint(*turned) == pytest.approx(posterior.log_joint(t, w, v), rel=1e-11)
 
 
-@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("name", EVERY)
 def test_dims_and_coordinates_fit_the_draws(name):
     field = posterior_of(name).field
     found = expanded(field, *somewhere(posterior_of(name)))
