@@ -22,6 +22,7 @@ from bayesglm.latent.batch import batch_of
 from bayesglm.latent.expansion import batch_arrays, packed_batch
 from bayesglm.latent.layout import field_of
 from bayesglm.latent.pieces import covering, pieces, some_rows
+from benchmarks import pieces as pieces_benchmark
 
 Array = NDArray[np.float64]
 ROWS = 3_000
@@ -210,3 +211,13 @@ def test_settings_that_make_no_sense_are_refused(setting: str, value: float) -> 
     with pytest.raises(EngineError) as caught:
         MinibatchADVI(**{setting: value})
     assert (caught.value.column, caught.value.value) == (setting, value)
+
+
+@pytest.mark.slow
+def test_a_million_rows_in_constant_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Peak memory of the process stays below 2 GB, and the estimates are those of the full batch within 0.3 sd."""
+    monkeypatch.setattr(pieces_benchmark, "BUILD", tmp_path)
+    found = pieces_benchmark.compare(1_000_000, "poisson", budget=3_000, with_whole=True)
+    assert found["pieces"]["converged"], found
+    assert found["pieces"]["peak_mib"] < 2_048, found
+    assert found["shift"] < 0.3, found
