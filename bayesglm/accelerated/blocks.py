@@ -1,8 +1,8 @@
 """Blocks: a field and the reference of its transport in dense blocks, as accelerators like them.
 
 Levels that no row couples, once the rest of the field is given, are **clusters**: the levels of the largest grouping factor, with
-what shares them one to one. Their precision is a batch of small matrices. All else, other factors, paths and the core, is the
-**rest**, one dense matrix:
+what shares them one to one, and coefficients with scales of their own, each by itself. Their precision is a batch of small
+matrices. All else, other factors, paths and the core, is the **rest**, one dense matrix:
 
     P = [ diag(P_c)  P_cr ]      over clusters c = 1 ... K of k coordinates each, and d coordinates of the rest
         [ P_rc       P_rr ]
@@ -40,8 +40,9 @@ KNOWN = frozenset([
     "offset", "columns", "first", "core_theta", "block_predictor", "block_size", "block_values", "block_coupled", "values",
     "coordinate", "block_sd", "block_partial", "node_begin", "node_block", "pair_row", "pair_column", "pair_begin",
     "pair_first", "position", "row_pair", "band_row", "band_column", "band_entry", "band_value", "band_kind", "band_theta",
-    "rho_theta", "rho_steps", "shear_core", "shear_theta", "shear_place", "shear_value", "other_core", "other_location",
-    "other_scale", "other_density", "constant_theta", "start", "row", "target",
+    "rho_theta", "rho_steps", "shear_core", "shear_theta", "shear_place", "shear_value", "own_place", "own_predictor",
+    "own_columns", "own_constant", "own_slab", "own_begin", "own_end", "own_theta", "own_power", "own_other", "other_core",
+    "other_location", "other_scale", "other_density", "constant_theta", "start", "row", "target",
 ])
 
 
@@ -71,18 +72,19 @@ class Blocks(NamedTuple):
     t: Tensor               # (theta,) at the mode
     turn: Tensor            # (theta, theta)
     offset: Tensor          # (P, n)
-    columns: Tensor         # (C, n)
-    core_owner: Tensor      # (C, P) 1 where the predictor has the column
+    columns: Tensor         # (C + A, n) of the core and of the A coefficients with scales of their own
+    column_owner: Tensor    # (C + A, P) 1 where the predictor has the column
     values: Tensor          # (n, Q) multipliers
     value_owner: Tensor     # (Q, P)
     read: Tensor            # (n, Q) which entry of the field, clusters then rest, each multiplies
     pattern: Tensor         # (cell,)
     place_sparse: Tensor    # (S,) where each coordinate stands in the field
     place_core: Tensor      # (C,)
+    place_column: Tensor    # (C + A,) and what each column is multiplied by
     field_at: Tensor        # (K k + d,) which coordinate, of sparse part and core, each entry of the field is
     block_theta: Tensor     # (B, m, 1 + m) which theta scales each effect i, then which are (1 + p_ij) / 2
     core_theta: Tensor      # (C,)
-    own_factor: Tensor      # (K, k, k) Lambda over the clusters, by its entries: a 0, F of each block, scales of the core
+    own_factor: Tensor      # (K, k, k) Lambda over the clusters, by its entries: a 0, F of each block, scales of core and own
     row_factor: Tensor      # (widest, d) Lambda over the rest: entry (i, i - a) of each row i, for a = 0, 1, ...
     column_factor: Tensor   # (widest, d) entry (j + a, j) of each column j
     own_h: Tensor           # (K, k, k) curvature
@@ -99,6 +101,12 @@ class Blocks(NamedTuple):
     band_value: Tensor
     band_kind: Tensor
     band_theta: Tensor
+    own_constant: Tensor    # (A,) of the logarithm of a scale before the slab
+    own_slab: Tensor        # (A,) which theta is the precision of the slab
+    own_of: Tensor          # factors of these scales: of which, theta, its power and that of 1 - theta
+    own_theta: Tensor
+    own_power: Tensor
+    own_other: Tensor
     rho_theta: Tensor
     rho_steps: Tensor
     shear_core: Tensor
@@ -133,26 +141,53 @@ def arrow_of(layout: Layout) -> Arrow:
         raise EngineError(f"the model has {', '.join(strange)}", value=strange[0],
                           rule="the density on JAX knows scales, correlations, walks and autoregressions",
                           fix="Use engine='nuts'.")
-    sizes = layout.block_size[layout.node_block]
-    node_of = np.repeat(np.arange(len(sizes)), sizes)
-    pairs = node_of[layout.pair_begin]
-    coordinates = np.bincount(layout.node_block, sizes, minlength=len(layout.block_size))
-    chosen: list[int] = []
-    labels = np.full(len(sizes), -1)
-    for block in sorted(_independent(layout, node_of), key=lambda b: (-coordinates[b], layout.block_size[b], b)):
-        tried = _labels([*chosen, block], layout.node_block, pairs)
+    nodes = nodes_of(layout)
+    pairs, sizes = nodes.of[layout.pair_begin], np.bincount(nodes.of, minlength=len(nodes.block))
+    coordinates = np.bincount(nodes.block, sizes, minlength=len(layout.block_size) + 1)
+    # What no row couples with anything else in the transport comes first: coefficients with scales of their own.
+    chosen = [len(layout.block_size)]
+    labels = _labels(chosen, nodes.block, pairs)
+    for block in sorted(_independent(layout, nodes), key=lambda b: (-coordinates[b], layout.block_size[b], b)):
+        tried = _labels([*chosen, block], nodes.block, pairs)
         widest = np.bincount(tried[tried >= 0], sizes[tried >= 0]).max(initial=0.0)
-        if not chosen or widest <= WIDEST:
+        if len(chosen) == 1 or widest <= WIDEST:
             chosen, labels = [*chosen, block], tried
-    arrow = _arrow(labels[node_of])
+    arrow = _arrow(labels[nodes.of])
     _hold_to_limits(arrow, len(layout.columns))
     return arrow
 
 
-def _independent(layout: Layout, node_of: Index) -> list[int]:
+class _Nodes(NamedTuple):
+    """The nodes of the sparse part, those of coefficients with scales of their own last.
+
+    Attributes
+    ----------
+    block : int array, shape (node,)
+        Block of each; coefficients have the number behind the last.
+    of, effect : int array, shape (S,)
+        Node of each coordinate, and which effect of it the coordinate is.
+    """
+
+    block: Index
+    of: Index
+    effect: Index
+
+
+def nodes_of(layout: Layout) -> _Nodes:
+    """Return the nodes of a layout."""
+    sizes, own = layout.block_size[layout.node_block], len(layout.own_place)
+    of, effect = np.zeros(len(layout.start) - 1, np.int64), np.zeros(len(layout.start) - 1, np.int64)
+    within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    at = np.repeat(layout.node_begin, sizes) + within
+    of[at], effect[at] = np.repeat(np.arange(len(sizes)), sizes), within
+    of[layout.own_place] = len(sizes) + np.arange(own)
+    return _Nodes(np.concatenate([layout.node_block, np.full(own, len(layout.block_size))]), of, effect)
+
+
+def _independent(layout: Layout, nodes: _Nodes) -> list[int]:
     """Return the blocks whose levels are independent a priori."""
     along = (layout.band_row != layout.band_column) | (layout.band_kind != CONSTANT) | (layout.band_value != 1.0)
-    paths = set(layout.node_block[node_of[layout.band_row[along]]].tolist())
+    paths = set(nodes.block[nodes.of[layout.band_row[along]]].tolist())
     return [b for b in range(len(layout.block_size)) if b not in paths]
 
 
@@ -208,15 +243,17 @@ def blocks_of(layout: Layout, hyper: Hyper, reference: Reference, pattern: Index
     place[field[field >= 0]] = np.flatnonzero(field >= 0)
     predicted, thetas = np.arange(len(layout.offset)), hyper.size
     found = Blocks(
-        hyper=hyper, t=reference.t, turn=reference.turn, offset=layout.offset, columns=layout.columns,
-        core_owner=_owner(np.repeat(predicted, np.diff(layout.first)), predicted),
+        hyper=hyper, t=reference.t, turn=reference.turn, offset=layout.offset,
+        columns=np.concatenate([layout.columns, layout.own_columns]),
+        column_owner=_owner(np.concatenate([np.repeat(predicted, np.diff(layout.first)), layout.own_predictor]), predicted),
         values=layout.values, value_owner=_owner(np.repeat(layout.block_predictor, layout.block_size), predicted),
         read=_read(layout, place, len(field)), pattern=pattern, place_sparse=place[:size], place_core=place[size:],
+        place_column=place[np.concatenate([size + np.arange(wide), layout.own_place])],
         field_at=_or(field, size + wide), constant_theta=layout.constant_theta,
         block_theta=np.concatenate([layout.block_sd[:, :, None], _or(_partials(layout), thetas + HALF)], axis=2),
         core_theta=_or(layout.core_theta, thetas + ONE), shear_place=place[layout.shear_place],
         **_factors(layout, arrow, rest_at), **_curvature(layout, reference, arrow.clusters, rest_at),
-        **_priors(layout, rest_at, size, thetas),
+        **_priors(layout, rest_at, size, thetas), **_own_scales(layout, thetas),
     )
     indices: dict[str, Any] = {name: each.astype(np.uint32) for name, each in found._asdict().items()
                                if isinstance(each, np.ndarray) and each.dtype.kind == "i"}
@@ -251,21 +288,22 @@ def _partials(layout: Layout) -> Index:
 
 
 def _factors(layout: Layout, arrow: Arrow, rest_at: Index) -> dict[str, Index]:
-    """Return where each entry of Lambda stands: behind a 0, F of each block, row by row, then the scales of the core."""
+    """Return where each entry of Lambda stands: behind a 0, F of each block, row by row, then the scales of core and own."""
     blocks, m = layout.block_sd.shape
-    sizes = layout.block_size[layout.node_block]
-    block = np.repeat(layout.node_block, sizes)
-    node = np.repeat(np.arange(len(sizes)), sizes)
-    effect = np.arange(len(node)) - np.repeat(layout.node_begin, sizes)
+    nodes, size = nodes_of(layout), len(layout.start) - 1
+    behind = 1 + blocks * m * m
+    own = np.full(size, -1)
+    own[layout.own_place] = behind + len(layout.columns) + np.arange(len(layout.own_place))
 
     def entry(i: Index, j: Index) -> Index:
         """Return the entry of Lambda in row i, column j, of coordinates of the sparse part, 0 for none."""
-        same = (i >= 0) & (j >= 0) & (i < len(node)) & (j < len(node))
+        same = (i >= 0) & (j >= 0) & (i < size) & (j < size)
         i, j = np.where(same, i, 0), np.where(same, j, 0)
-        if not node.size:
+        if not size:
             return np.zeros(same.shape, np.int64)
-        same &= (node[i] == node[j]) & (effect[j] <= effect[i])
-        return np.where(same, 1 + (block[i] * m + effect[i]) * m + effect[j], 0)
+        same &= (nodes.of[i] == nodes.of[j]) & (nodes.effect[j] <= nodes.effect[i])
+        of_block = 1 + (nodes.block[nodes.of[i]] * m + nodes.effect[i]) * m + nodes.effect[j]
+        return np.where(same, np.where(own[i] >= 0, own[i], of_block), 0)
 
     clusters, d = arrow.clusters, len(rest_at)
     # Nodes are whole and their coordinates side by side: what a row or a column of Lambda has is within m - 1 of the diagonal.
@@ -273,11 +311,11 @@ def _factors(layout: Layout, arrow: Arrow, rest_at: Index) -> dict[str, Index]:
     before, after = np.concatenate([none, rest_at]), np.concatenate([rest_at, none])
     row = np.array([entry(rest_at, before[m - i:m - i + d]) for i in range(m)])
     column = np.array([entry(after[i:i + d], rest_at) for i in range(m)])
-    core = np.flatnonzero(rest_at >= len(node))
-    row[0, core] = column[0, core] = 1 + blocks * m * m + np.arange(len(core))
+    core = np.flatnonzero(rest_at >= size)
+    row[0, core] = column[0, core] = behind + np.arange(len(core))
     wide = 1 + int(np.flatnonzero(row.any(axis=1)).max(initial=0))
-    own = entry(clusters[:, :, None], clusters[:, None, :])
-    return {"own_factor": own, "row_factor": row[:wide], "column_factor": column[:wide]}
+    inside = entry(clusters[:, :, None], clusters[:, None, :])
+    return {"own_factor": inside, "row_factor": row[:wide], "column_factor": column[:wide]}
 
 
 def _curvature(layout: Layout, reference: Reference, clusters: Index, rest_at: Index) -> dict[str, Array]:
@@ -320,3 +358,12 @@ def _priors(layout: Layout, rest_at: Index, size: int, thetas: int) -> dict[str,
     return {"fixed": np.asarray(~in_sparse, np.float64), "in_sparse": np.asarray(in_sparse, np.float64), "band_row": ends[0],
             "band_column": ends[1], "band_value": layout.band_value[both], "band_kind": layout.band_kind[both],
             "band_theta": _or(layout.band_theta[both], thetas + ZERO), **{name: getattr(layout, name) for name in names}}
+
+
+def _own_scales(layout: Layout, thetas: int) -> dict[str, Array | Index]:
+    """Return what the scales of single coefficients are made of."""
+    lengths = layout.own_end - layout.own_begin
+    at = np.repeat(layout.own_begin, lengths) + np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return {"own_constant": layout.own_constant, "own_slab": _or(layout.own_slab, thetas + ZERO),
+            "own_of": np.repeat(np.arange(len(lengths)), lengths), "own_theta": layout.own_theta[at],
+            "own_power": layout.own_power[at], "own_other": layout.own_other[at]}

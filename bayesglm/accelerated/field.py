@@ -83,8 +83,19 @@ def loadings(blocks: Blocks, full: Array) -> Loadings:
     root = jnp.sqrt(1.0 - partial**2)
     left = accumulate([root[:, :, j] for j in range(root.shape[2] - 1)], mul, initial=jnp.ones(root.shape[:2]))
     factors = sd * (partial + jnp.eye(partial.shape[1])) * jnp.stack(list(left), axis=2)
-    entries = jnp.concatenate([jnp.zeros(1), factors.ravel(), full[blocks.core_theta]])
+    entries = jnp.concatenate([jnp.zeros(1), factors.ravel(), full[blocks.core_theta], own_scales(blocks, full)])
     return Loadings(entries[blocks.own_factor], entries[blocks.row_factor], entries[blocks.column_factor])
+
+
+def own_scales(blocks: Blocks, full: Array) -> Array:
+    """Return the scales of single coefficients, shape (A,), see `bayesglm.latent.scales`; the thetas are `completed`."""
+    import jax.numpy as jnp
+
+    theta = full[blocks.own_theta]
+    # A factor that does not occur is log 1.
+    other = jnp.log1p(-jnp.where(blocks.own_other == 0.0, 0.0, theta))
+    log_a = blocks.own_constant.at[blocks.own_of].add(blocks.own_power * jnp.log(theta) + blocks.own_other * other)
+    return jnp.exp(log_a) / jnp.sqrt(1.0 + full[blocks.own_slab] * jnp.exp(2.0 * log_a))
 
 
 def times_loadings(by: Loadings, x: Array) -> Array:
@@ -186,6 +197,6 @@ def predictors(blocks: Blocks, moved: Moved) -> Array:
 
     own = jnp.einsum("cij,cj->ci", moved.by.own, moved.own)
     r = jnp.concatenate([own.ravel(), loaded(moved.by, moved.rest), jnp.zeros(1)])
-    common = (blocks.core_owner.T * r[blocks.place_core]) @ blocks.columns
+    common = (blocks.column_owner.T * r[blocks.place_column]) @ blocks.columns
     eta: Array = blocks.offset + common + ((blocks.values * r[blocks.read]) @ blocks.value_owner).T
     return eta

@@ -13,6 +13,7 @@ import pytest
 from bayesglm.accelerated import blocks, likelihood
 from bayesglm.accelerated.blocks import arrow_of
 from bayesglm.accelerated.density import Accelerated, accelerate
+from bayesglm.engines import JAX
 from bayesglm.errors import EngineError
 from bayesglm.families.gamma_ratio import LogRising
 from bayesglm.latent.layout import Layout
@@ -20,17 +21,19 @@ from bayesglm.latent.mode import Point
 from bayesglm.latent.nodes import CONSTANT
 from bayesglm.model import build
 from tests.latent.cases import CASES, interpreted, likelihood_of, point
-from tests.latent.fields import FIELDS, posterior_of, transported_of
+from tests.latent.fields import FIELDS, OWN, TIED, posterior_of, transported_of
 from tests.latent.points import density_at, point_of
+from tests.latent.test_densities import log_jacobian as log_jacobian_of
 
 # Compiling takes JAX some seconds for each; one whose coordinates are those of the compiled core, and one with others.
 QUICK = {"correlated slopes", "priors that are not normal"}
+NAMES = (*FIELDS, *OWN)
 STEP = 1e-3
 # Groups that are eliminated after a walk by the compiled core, and before it on JAX: other coordinates of the same posterior.
 REORDERED = {"a walk of order 2", "priors that are not normal"}
 
 
-@pytest.fixture(params=[pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in FIELDS], scope="module")
+@pytest.fixture(params=[pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in NAMES], scope="module")
 def named(request: pytest.FixtureRequest) -> str:
     pytest.importorskip("jax")
     return request.param
@@ -65,6 +68,7 @@ def test_the_density_is_that_of_the_pymc_model(accelerated):
     at = Point(accelerated.posterior, t, w, v)
     model = build(accelerated.posterior.field.problem)
     values, density = point_of(at, model, accelerated(q)[0] - log_jacobian(accelerated, q))
+    density -= sum(log_jacobian_of(own, at.theta) for own in at.posterior.field.own)
     assert density == pytest.approx(density_at(model, [*model.free_RVs, *model.observed_RVs], values), rel=1e-8)
 
 
@@ -114,7 +118,7 @@ def test_another_density_is_noticed(monkeypatch):
         accelerate(transported)
 
 
-@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("name", NAMES)
 def test_clusters_are_independent_levels(name):
     """Every coordinate stands once; no entry of P couples two clusters, and a priori no two coordinates of one."""
     layout = posterior_of(name).layout
@@ -150,12 +154,24 @@ def test_a_dense_matrix_that_is_too_large_is_refused(monkeypatch):
     assert "nuts" in caught.value.fix
 
 
-def test_a_layout_with_unknown_parts_is_refused(monkeypatch):
-    monkeypatch.setattr(blocks, "KNOWN", blocks.KNOWN - {"shear_core"})
-    with pytest.raises(EngineError, match="shear_core"):
-        arrow_of(posterior_of("a walk").layout)
-    arrow_of(posterior_of("a group").layout)
-    assert set(Layout._fields) >= blocks.KNOWN
+@pytest.mark.parametrize("name", TIED)
+def test_a_layout_with_unknown_parts_is_refused(name):
+    """Levels that are tied to their walks: by name before anything is computed, and where the blocks are made."""
+    layout = posterior_of(name).layout
+    with pytest.raises(EngineError, match="tie_first") as caught:
+        arrow_of(layout)
+    assert "nuts" in caught.value.fix
+    assert JAX().reason_against(posterior_of(name).field.problem)
+    untied = [each for each in layout._fields if each.startswith("tie_")]
+    arrow_of(layout._replace(**{each: getattr(layout, each)[:0] for each in untied}))
+    assert set(Layout._fields) - blocks.KNOWN == set(untied)
+
+
+def test_coefficients_with_scales_of_their_own_are_clusters():
+    layout = posterior_of("a horseshoe").layout
+    arrow = arrow_of(layout)
+    alone = arrow.clusters[(arrow.clusters >= 0).sum(axis=1) == 1].max(axis=1)
+    assert set(layout.own_place) <= set(alone)
 
 
 # Two predictors with all of the gamma functions, and a constant parameter; others are slow.
