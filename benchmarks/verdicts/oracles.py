@@ -201,6 +201,11 @@ def read(target: Hard, fingerprint: str) -> Oracle:
     return oracle
 
 
+def has(target: Hard) -> bool:
+    """Return whether the oracle of a target is kept."""
+    return (FOLDER / f"{target.name}.json").exists()
+
+
 def remake(target: Hard, *, structured: bool) -> str:
     """Find and keep the oracle of a target, and return a line about it; one that is not good enough is not kept."""
     begin = time.perf_counter()

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from bayesglm.priors import Beta, Exponential, Gamma, HalfNormal, HalfStudentT, Normal, StudentT
-from benchmarks.workloads import labels
+from benchmarks.workloads import WORKLOADS, Workload, labels
 
 if TYPE_CHECKING:
     import bayesglm as bg
@@ -235,3 +235,14 @@ HARD: Mapping[str, Hard] = {each.name: each for each in (
     Hard("tied-slopes", "a correlation near 1", tied_slopes, "y ~ x + (1 + x | g)", "poisson"),
     Hard("empty-cell", "a category that never occurs on one side", empty_cell, "y ~ side", "categorical"),
 )}
+
+CHEAP = ("telemetry-nb-2000", "telemetry-poisson-2000", "zero-inflated-nb", "crossed-logistic", "random-walk-1000", "small")
+
+
+def easy(workload: Workload) -> Hard:
+    """Return a workload as a target, whose posterior can be kept like any other."""
+    return Hard(f"workload-{workload.name}", "nothing", lambda rng: workload.simulate(workload.rows, rng), workload.formula,
+                workload.family, workload.options)
+
+
+EASY: Mapping[str, Hard] = {f"workload:{name}": easy(WORKLOADS[name]) for name in CHEAP}
