@@ -44,6 +44,7 @@ def describe_fit(fitted: Fitted) -> str:
     lines[0] = "bayesglm fit"
     cells = "" if audit.cells is None else f"{audit.cells:,} cells, "
     lines.append(f"  {audit.represented:,} rows, {cells}{audit.patterns or 0:,} covariate patterns")
+    lines += [f"  {each.text}" for each in audit.findings if each.kind == "in_pieces"]
     for count, text in ((audit.zero_exposure.count, "exposure 0 (predicted as 0, nothing learnt from them)"),
                         (audit.zero_trials.count, "0 trials"), (audit.zero_weight.count, "weight 0")):
         if count:

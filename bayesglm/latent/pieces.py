@@ -138,7 +138,8 @@ def _joined(problems: Sequence[Problem]) -> Problem:
     data = [each.observations for each in problems]
     given = {name: [values for each in data if (values := getattr(each, name)) is not None]
              for name in ("response", "exposure", "trials", "weights")}
-    rows = replace(data[0], labels={}, **{name: np.concatenate(values) for name, values in given.items() if values})
+    joined: dict[str, Any] = {name: np.concatenate(values) for name, values in given.items() if values}
+    rows = replace(data[0], labels={}, **joined)
     return Problem(first.specification, rows, Patterns(Table(columns, int(shift[-1])), index, counts))
 
 

@@ -171,6 +171,19 @@ def test_only_engines_that_read_pieces_fit_pieces(tmp_path: Path) -> None:
         _ = made.pymc
 
 
+def test_what_speaks_of_rows_speaks_of_the_sample(tmp_path: Path) -> None:
+    table(200).to_parquet(tmp_path / "rows.parquet")
+    made = bg.Model(FORMULA, tmp_path / "rows.parquet", "negative_binomial")
+    fit = made.fit(MinibatchADVI(batch=100, draws=50), seed=1, progress=False)
+    assert "the table has 200 rows and is read in pieces" in str(fit.summary())
+    assert len(fit.predict(seed=1).labels) == 200
+    assert fit.check(seed=1)["convergence"].verdict in ("pass", "fail")
+    again = bg.load(fit.save(tmp_path / "fit.zip", data=True))
+    npt.assert_array_equal(again.stacked("beta"), fit.stacked("beta"))
+    assert again.problem is not None
+    assert again.problem.source is None
+
+
 def test_a_fault_beyond_the_sample_is_found(tmp_path: Path) -> None:
     pieces_of = [table(60), table(60, seed=4).assign(y=-1)]
     made = bg.Model(FORMULA, pieces_of[:1], "negative_binomial")
