@@ -149,21 +149,41 @@ def memory(sizes: tuple[int, ...]) -> None:
 
 
 def scoring(rows: int) -> None:
-    """Time the exported scorer, one row at a time and in bulk, at 20 columns and 10 components."""
+    """Time the exported scorer, one row at a time and in bulk, at 20 columns and 10 components of each kind."""
+    rng = np.random.default_rng(4)
+    data, _, _ = simulate(10, 20, rows, 3)
+    kind, rates = rng.integers(0, 10, rows), rng.gamma(2.0, 5.0, (10, 20))
+    counts = rng.poisson(rates[kind])
+    wide = rng.poisson(rates[kind] * rng.gamma(3.0, 1 / 3.0, (rows, 20)))
+    zone = {f"zone{j}": np.array(list("abc"))[(kind + j) % 3] for j in range(2)}
+    both = columns(data[:, :14]) | {f"n{j}": counts[:, j] for j in range(2)} | {f"m{j}": wide[:, j] for j in range(2)} | zone
+    given = {"n0": "poisson", "n1": "poisson", "m0": "negative_binomial", "m1": "negative_binomial"}
+    heavy = data + 0.5 * rng.standard_t(4, data.shape)
+    for name, table, component in (
+            ("gaussian", columns(data), "gaussian"), ("student_t", columns(heavy), "student_t"),
+            ("poisson", columns(counts), "poisson"), ("negative_binomial", columns(wide), "negative_binomial"),
+            ("14 gaussian, 4 counts, 2 categorical", both, given)):
+        exported(name, table, component)
+
+
+def exported(name: str, table: dict[str, np.ndarray], component: str | dict[str, str]) -> None:
+    """Time the exported scorer of one table."""
     from bayesglm.mixtures import Mixture
     from bayesglm.mixtures.scorer import Scorer
 
-    data, _, _ = simulate(10, 20, rows, 3)
-    table = columns(data)
-    fit = Mixture(list(table), {name: values[:20_000] for name, values in table.items()}, max_components=12).fit(seed=1)
+    few, first = ({column: values[:end] for column, values in table.items()} for end in (20_000, 1000))
+    fit = Mixture(list(table), few, max_components=12, component=component).fit(seed=1)
     with tempfile.TemporaryDirectory() as folder:
         fit.export(Path(folder) / "scorer.npz")
         scorer = Scorer.load(Path(folder) / "scorer.npz")
-    difference = np.abs(scorer.score(data[:1000]) - fit.score({name: values[:1000] for name, values in table.items()})).max()
-    times = np.array([seconds(lambda row=row: scorer.score(row)) for row in data[:3000, None]])
-    bulk = seconds(lambda: scorer.score(data), 3)
-    print(f"exported scorer, 20 columns, {fit.posterior.size} components: one row p95 {1e3 * np.quantile(times, 0.95):.3f} ms "
-          f"(below 1), bulk {rows / bulk:,.0f} rows/s (at least 500,000), largest difference {difference:.1e} (at most 1e-9)")
+    difference = np.abs(scorer.score(first) - fit.score(first)).max()
+    single = [{column: values[n:n + 1] for column, values in table.items()} for n in range(3000)]
+    times = np.array([seconds(lambda row=row: scorer.score(row)) for row in single])
+    rows = len(next(iter(table.values())))
+    bulk = seconds(lambda: scorer.score(table), 3)
+    print(f"exported scorer, {len(table)} columns ({name}), {fit.posterior.size} components: one row p95 "
+          f"{1e3 * np.quantile(times, 0.95):.3f} ms (below 1), bulk {rows / bulk:,.0f} rows/s (at least 500,000), "
+          f"largest difference {difference:.1e} (at most 1e-10)")
 
 
 def main() -> None:

@@ -20,7 +20,9 @@ To add a component:
 2. Parameters are arrays by name whose first axis is the component; a prior has one component.
 3. Missing values are NaN in the data: the predictive leaves them out. Where columns are independent, write features that are
    0 for them; else give ``missing``.
-4. Run ``pytest tests/mixtures``: the laws run over every member.
+4. Give ``symbolic`` for NUTS and ADVI, and ``exported`` by a form that `bayesglm.mixtures.scorer` knows; without them those
+   uses are refused.
+5. Run ``pytest tests/mixtures``: the laws run over every member.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -31,27 +32,27 @@ MEMBERS = discover("bayesglm.mixtures.components", Component)
 NUMERIC = [name for name, each in MEMBERS.items() if each.scaled]
 
 
-def fits():
-    table = pd.DataFrame(separated(2, 2, 250, 1)[0])
-    for name in NUMERIC:
-        yield name, Mixture(["x0", "x1"], table, component=name, max_components=3).fit(seed=1), table
+@cache
+def case(name):
+    """Return a fit and rows: two kinds of numbers, mixed columns, or counts with an exposure for some or all of them."""
+    if name in NUMERIC:
+        table = pd.DataFrame(separated(2, 2, 250, 1)[0])
+        return Mixture(["x0", "x1"], table, component=name, max_components=3).fit(seed=1), table
     data, log = pd.DataFrame(mixed(300, 1)[0]), {"latency_ms": "log"}
-    plain = Mixture(["latency_ms", "cold", "zone"], data, transform=log, weights="dirichlet", max_components=4)
-    yield "mixed", plain.fit(seed=1), data
-    data = data.assign(hours=np.random.default_rng(2).uniform(0.5, 2, 300), errors=data["restarts"].to_numpy()[::-1] ** 2)
-    given = {"restarts": "poisson", "errors": "negative_binomial"}
-    for name, columns, exposure in (("counts", {}, {"errors": "hours"}), ("exposed", {"latency_ms": "student_t"}, "hours")):
-        counts = Mixture(["latency_ms", "restarts", "errors"], data.iloc[:100], transform=log, component=given | columns,
-                         max_components=3, exposure=exposure)
-        yield name, counts.fit(seed=1), data.iloc[:100]
+    if name == "mixed":
+        plain = Mixture(["latency_ms", "cold", "zone"], data, transform=log, weights="dirichlet", max_components=4)
+        return plain.fit(seed=1), data
+    rng, given = np.random.default_rng(2), {"restarts": "poisson", "errors": "negative_binomial"}
+    data = data.assign(hours=rng.uniform(0.5, 2, 300), errors=data["restarts"].to_numpy()[::-1] ** 2).iloc[:90]
+    columns, exposure = {"counts": ({}, {"errors": "hours"}), "exposed": ({"latency_ms": "student_t"}, "hours")}[name]
+    counts = Mixture(["latency_ms", "restarts", "errors"], data, transform=log, component=given | columns, max_components=2,
+                     exposure=exposure)
+    return counts.fit(seed=1), data
 
 
-@pytest.fixture(scope="module", params=[*NUMERIC, "mixed", "counts", "exposed"])
+@pytest.fixture(params=[*NUMERIC, "mixed", "counts", "exposed"])
 def fitted(request):
-    return next(each for each in CASES if each[0] == request.param)
-
-
-CASES = list(fits())
+    return request.param, *case(request.param)
 
 
 def test_a_loaded_fit_is_the_fit(fitted, tmp_path):
@@ -90,7 +91,7 @@ def test_exported_scorers_agree_with_the_fit(fitted, tmp_path):
 
 
 def test_a_component_without_a_form_is_not_exported(tmp_path):
-    _, fit, _ = CASES[0]
+    fit, _ = case("gaussian")
     part = Part(replace(fit.parts[0].component, exported=None), fit.parts[0].layout)
     with pytest.raises(BayesGLMError, match="no form that the scorer knows"):
         replace(fit, parts=(part,)).export(tmp_path / "scorer.npz")
@@ -106,7 +107,7 @@ def test_levels_that_are_numbers_are_known_in_an_array(tmp_path):
 
 def test_the_scorer_needs_numpy_alone(tmp_path):
     """Its folder, copied elsewhere under another name, scores a row in a process that has not seen the package."""
-    _, fit, data = next(each for each in CASES if each[0] == "exposed")
+    fit, data = case("exposed")
     fit.export(tmp_path / "fit.npz")
     shutil.copytree(Path(folder.__file__).parent, tmp_path / "tiny", ignore=shutil.ignore_patterns("__pycache__"))
     row = data.iloc[:1].to_dict("list")
@@ -161,7 +162,7 @@ def test_a_saved_file_holds_no_rows(tmp_path):
 
 
 def test_damaged_and_foreign_files_are_refused(tmp_path):
-    _, fit, _ = CASES[0]
+    fit, _ = case("gaussian")
     place = tmp_path / "fit.bglm"
     fit.save(place)
     whole = place.read_bytes()
@@ -181,21 +182,21 @@ def test_damaged_and_foreign_files_are_refused(tmp_path):
 
 
 def test_bad_rows_are_refused_by_the_scorer(tmp_path):
-    _, fit, data = next(each for each in CASES if each[0] == "mixed")
+    fit, data = case("mixed")
     fit.export(tmp_path / "scorer.npz")
     scorer, good = Scorer.load(tmp_path / "scorer.npz"), data.iloc[:3].to_dict("list")
     for column, value, says in (("zone", "z", "has not seen"), ("latency_ms", -1.0, "at or below 0"),
                                 ("latency_ms", np.nan, "missing"), ("latency_ms", np.inf, "infinite")):
         with pytest.raises(ValueError, match=says):
             scorer.score(good | {column: [value, *good[column][1:]]})
-    _, counts, data = next(each for each in CASES if each[0] == "exposed")
+    counts, data = case("exposed")
     counts.export(tmp_path / "scorer.npz")
     scorer, good = Scorer.load(tmp_path / "scorer.npz"), data.iloc[:3].to_dict("list")
     for column, value, says in (("restarts", 1.5, "no counts"), ("errors", -1, "no counts"), ("errors", np.nan, "missing"),
                                 ("hours", -1.0, "exposures that are"), ("hours", np.nan, "exposures that are")):
         with pytest.raises(ValueError, match=says):
             scorer.score(good | {column: [value, *good[column][1:]]})
-    numeric = next(fit for name, fit, _ in CASES if name == "gaussian")
+    numeric, _ = case("gaussian")
     numeric.export(tmp_path / "scorer.npz")
     with pytest.raises(ValueError, match="further than"):
         Scorer.load(tmp_path / "scorer.npz").score(np.array([[1e200, 0.0]]))
