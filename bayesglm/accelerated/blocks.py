@@ -139,7 +139,7 @@ def arrow_of(layout: Layout) -> Arrow:
     strange = [name for name in layout._fields if name not in KNOWN and getattr(layout, name).size]
     if strange:
         raise EngineError(f"the model has {', '.join(strange)}", value=strange[0],
-                          rule="the density on JAX knows scales, correlations, walks and autoregressions",
+                          rule="the density on JAX knows groups, curves, walks and autoregressions, but no levels tied to walks",
                           fix="Use engine='nuts'.")
     nodes = nodes_of(layout)
     pairs, sizes = nodes.of[layout.pair_begin], np.bincount(nodes.of, minlength=len(nodes.block))

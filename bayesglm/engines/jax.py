@@ -16,7 +16,6 @@ from bayesglm.engines.structured import goals_of, large_states, overdispersed, p
 from bayesglm.engines.target import Target
 from bayesglm.errors import EngineError
 from bayesglm.latent.hyper import thetas
-from bayesglm.latent.layout import reason_against
 from bayesglm.latent.variables import dims_of, expand
 from bayesglm.latent.walks import reason_against_levels
 from bayesglm.specification import Problem
@@ -41,8 +40,8 @@ class JAX(Nuts):
     name: ClassVar[str] = "jax"
 
     def reason_against(self, problem: Problem) -> str:
-        """Return why the transport does not know a problem, empty if it does."""
-        return reason_against(problem) or reason_against_levels(problem)
+        """Return what dense blocks do not know of a problem, empty if nothing."""
+        return reason_against_levels(problem)
 
     def run(self, problem: Problem, *, seed: int, progress: bool) -> Run:
         """Draw from the posterior; see `Engine.run`."""

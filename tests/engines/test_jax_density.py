@@ -172,6 +172,7 @@ def test_coefficients_with_scales_of_their_own_are_clusters():
     arrow = arrow_of(layout)
     alone = arrow.clusters[(arrow.clusters >= 0).sum(axis=1) == 1].max(axis=1)
     assert set(layout.own_place) <= set(alone)
+    assert JAX().reason_against(posterior_of("a horseshoe").field.problem) == ""
 
 
 # Two predictors with all of the gamma functions, and a constant parameter; others are slow.
