@@ -4,20 +4,21 @@
    (`bayesglm.engines.streamed`).
 2. The ELBO is climbed in steps of one batch each (`bayesglm.engines.stochastic`). A batch stands for the table by what it says
    beyond second order, scaled by total / batch; up to second order the table speaks for itself.
-3. Draws are weighted and judged on a random sample of rows in the same way. What the sample leaves open is measured, from its
-   halves.
+3. Draws, with longer tails of the hyperparameters, are weighted and judged on a random sample of rows in the same way. What the
+   sample leaves open is measured, from its halves.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from scipy import stats
 
 from bayesglm.data.source import SAMPLE
 from bayesglm.engines.advi import few_coordinates
@@ -39,6 +40,8 @@ from bayesglm.specification import Problem
 
 Array = NDArray[np.float64]
 MOST_RESTARTS = 2
+FREEDOM = 7.0  # degrees of freedom of the tails that proposals of hyperparameters have
+SHRUNK = float(np.sqrt((FREEDOM - 2.0) / FREEDOM))  # to an sd of 1
 MOST_KEPT = 8  # batches that are coded once and kept
 STARTING = 8_192  # rows that the structure comes from
 JUDGING = (8_192, 16_384, SAMPLE)  # rows that draws are judged on: the fewest that suffice
@@ -121,7 +124,8 @@ class MinibatchADVI(Engine):
         if noise > MOST_NOISE:
             drawn = self._uncorrected(streamed, density, found, noise, seed)
         else:
-            drawn = corrected(prepared, density, found, returned=Returned.of(self.draws, self.chains, self.proposals),
+            tailed = _with_tails(found, len(prepared.transported.reference.t))
+            drawn = corrected(prepared, density, tailed, returned=Returned.of(self.draws, self.chains, self.proposals),
                               proposals=self.proposals, seed=seed, cores=self.cores)
         sampled = time.perf_counter()
         draws = _tree(prepared, drawn, self.chains)
@@ -169,6 +173,48 @@ def _batches(problem: Problem, streamed: Streamed, rows: int, seed: int) -> Call
         return read
     kept = list(read())
     return lambda: kept
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tailed(Normal):
+    """A normal distribution whose first coordinates have the tails of a t distribution, and the same mean and sd.
+
+    Posteriors of standard deviations have longer tails than a normal one, and weights are even only where those of the proposal
+    are as long.
+
+    Attributes
+    ----------
+    tailed : int
+        How many.
+
+    Examples
+    --------
+    >>> none = np.zeros(0, np.int64)
+    >>> tailed = Tailed(np.zeros(2), np.zeros(2), none, np.zeros(0), 1)
+    >>> tailed.at(np.array([[3.0, 3.0]])).round(2).tolist()
+    [[3.83, 3.0]]
+    """
+
+    tailed: int
+
+    def at(self, eps: Array) -> Array:
+        """Return points for standard normal numbers, shape (S, D)."""
+        longer = eps.copy()
+        longer[:, :self.tailed] = SHRUNK * stats.t.ppf(stats.norm.cdf(eps[:, :self.tailed]), FREEDOM)
+        return Normal.at(self, longer)
+
+    def log_density(self, q: Array) -> Array:
+        """Return the log density at points of shape (S, D)."""
+        eps = self.standardised(q)[:, :self.tailed]
+        more = stats.t.logpdf(eps / SHRUNK, FREEDOM) - np.log(SHRUNK) - stats.norm.logpdf(eps)
+        return np.asarray(Normal.log_density(self, q) + more.sum(axis=1))
+
+
+def _with_tails(found: Averaged, hyperparameters: int) -> Averaged:
+    """Return what the ascents found with long tails of the hyperparameters, which come first."""
+    normal = found.best.normal
+    tailed = Tailed(normal.mean, normal.log_sd, normal.block, normal.lower, hyperparameters)
+    return replace(found, best=replace(found.best, normal=tailed))
 
 
 def _judging(problem: Problem, streamed: Streamed, normal: Normal, seed: int) -> tuple[Problem, float]:

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 import bayesglm as bg
 from bayesglm.data.batches import batches_of, survey
 from bayesglm.engines import MinibatchADVI
+from bayesglm.engines.minibatch_advi import Tailed
 from bayesglm.engines.streamed import Streamed, stream
 from bayesglm.engines.structured import prepare
+from bayesglm.engines.variational import Normal
 from bayesglm.errors import EngineError, OptionError, ResponseError
 from bayesglm.latent.batch import batch_of
 from bayesglm.latent.expansion import batch_arrays, packed_batch
@@ -216,6 +218,21 @@ def test_covering_rows_read_every_pair_of_levels() -> None:
     assert len(few.observations.response) <= data.groupby(["g", "h"]).ngroups + 17
     whole, part = (len(field_of(each).layout.pair_begin) for each in (problem, few))
     assert whole == part
+
+
+def test_long_tails_have_the_mean_the_sd_and_the_density_of_their_draws() -> None:
+    rng = np.random.default_rng(3)
+    mean, log_sd, none = np.array([1.0, -2.0, 0.5]), np.log([0.5, 2.0, 1.0]), np.zeros(0, np.int64)
+    tailed, plain = Tailed(mean, log_sd, none, np.zeros(0), 2), Normal(mean, log_sd, none, np.zeros(0))
+    q = tailed.at(rng.standard_normal((200_000, 3)))
+    npt.assert_allclose(q.mean(axis=0), mean, atol=0.02)
+    npt.assert_allclose(q.std(axis=0), np.exp(log_sd), rtol=0.02)
+    weight = np.exp(plain.log_density(q) - tailed.log_density(q))
+    assert weight.mean() == pytest.approx(1.0, abs=4 * weight.std() / np.sqrt(len(q)))
+    assert weight.max() < 3.0  # of two coordinates; those of the normal distribution for the other have no bound
+    kurtosis = (((q - mean) / np.exp(log_sd)) ** 4).mean(axis=0)
+    assert (kurtosis[:2] > 3.5).all()
+    assert kurtosis[2] == pytest.approx(3.0, abs=0.1)
 
 
 @pytest.mark.parametrize(("setting", "value"), [
