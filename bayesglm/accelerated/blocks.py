@@ -25,6 +25,7 @@ from bayesglm.errors import EngineError
 from bayesglm.latent.hyper import Hyper
 from bayesglm.latent.layout import Layout
 from bayesglm.latent.nodes import CONSTANT
+from bayesglm.latent.ties import tie_matrix
 from bayesglm.latent.transport import Reference
 
 Array = NDArray[np.float64]
@@ -40,9 +41,10 @@ KNOWN = frozenset([
     "offset", "columns", "first", "core_theta", "block_predictor", "block_size", "block_values", "block_coupled", "values",
     "coordinate", "block_sd", "block_partial", "node_begin", "node_block", "pair_row", "pair_column", "pair_begin",
     "pair_first", "position", "row_pair", "band_row", "band_column", "band_entry", "band_value", "band_kind", "band_theta",
-    "rho_theta", "rho_steps", "shear_core", "shear_theta", "shear_place", "shear_value", "own_place", "own_predictor",
-    "own_columns", "own_constant", "own_slab", "own_begin", "own_end", "own_theta", "own_power", "own_other", "other_core",
-    "other_location", "other_scale", "other_density", "constant_theta", "start", "row", "target",
+    "rho_theta", "rho_steps", "shear_core", "shear_theta", "shear_place", "shear_value", "tie_first", "tie_last", "tie_place",
+    "tie_value", "own_place", "own_predictor", "own_columns", "own_constant", "own_slab", "own_begin", "own_end", "own_theta",
+    "own_power", "own_other", "other_core", "other_location", "other_scale", "other_density", "constant_theta", "start", "row",
+    "target",
 ])
 
 
@@ -78,7 +80,7 @@ class Blocks(NamedTuple):
     value_owner: Tensor     # (Q, P)
     read: Tensor            # (n, Q) which entry of the field, clusters then rest, each multiplies
     pattern: Tensor         # (cell,)
-    place_sparse: Tensor    # (S,) where each coordinate stands in the field
+    place_sparse: Tensor    # (S,) where each coordinate stands in the field, but for those that are tied
     place_core: Tensor      # (C,)
     place_column: Tensor    # (C + A,) and what each column is multiplied by
     field_at: Tensor        # (K k + d,) which coordinate, of sparse part and core, each entry of the field is
@@ -107,6 +109,8 @@ class Blocks(NamedTuple):
     own_theta: Tensor
     own_power: Tensor
     own_other: Tensor
+    tie_axis: Tensor        # (ties, d) 1 at the coordinate that is tied
+    tie_values: Tensor      # (ties, d) A, with A w = 0
     rho_theta: Tensor
     rho_steps: Tensor
     shear_core: Tensor
@@ -139,7 +143,7 @@ def arrow_of(layout: Layout) -> Arrow:
     strange = [name for name in layout._fields if name not in KNOWN and getattr(layout, name).size]
     if strange:
         raise EngineError(f"the model has {', '.join(strange)}", value=strange[0],
-                          rule="the density on JAX knows groups, curves, walks and autoregressions, but no levels tied to walks",
+                          rule="the density on JAX knows groups, curves, walks, autoregressions and coefficients",
                           fix="Use engine='nuts'.")
     nodes = nodes_of(layout)
     pairs, sizes = nodes.of[layout.pair_begin], np.bincount(nodes.of, minlength=len(nodes.block))
@@ -237,6 +241,7 @@ def blocks_of(layout: Layout, hyper: Hyper, reference: Reference, pattern: Index
         See `arrow_of`.
     """
     arrow, size, wide = arrow_of(layout), len(layout.start) - 1, len(layout.columns)
+    free = size - len(layout.tie_first)
     rest_at = np.concatenate([arrow.rest, size + np.arange(wide)]) if len(arrow.rest) + wide else np.array([-1])
     field = np.concatenate([arrow.clusters.ravel(), rest_at])
     place = np.zeros(size + wide, np.int64)
@@ -247,17 +252,30 @@ def blocks_of(layout: Layout, hyper: Hyper, reference: Reference, pattern: Index
         columns=np.concatenate([layout.columns, layout.own_columns]),
         column_owner=_owner(np.concatenate([np.repeat(predicted, np.diff(layout.first)), layout.own_predictor]), predicted),
         values=layout.values, value_owner=_owner(np.repeat(layout.block_predictor, layout.block_size), predicted),
-        read=_read(layout, place, len(field)), pattern=pattern, place_sparse=place[:size], place_core=place[size:],
+        read=_read(layout, place, len(field)), pattern=pattern, place_sparse=place[:free], place_core=place[size:],
         place_column=place[np.concatenate([size + np.arange(wide), layout.own_place])],
-        field_at=_or(field, size + wide), constant_theta=layout.constant_theta,
+        field_at=_coordinates(field, free, size, wide), constant_theta=layout.constant_theta,
         block_theta=np.concatenate([layout.block_sd[:, :, None], _or(_partials(layout), thetas + HALF)], axis=2),
         core_theta=_or(layout.core_theta, thetas + ONE), shear_place=place[layout.shear_place],
         **_factors(layout, arrow, rest_at), **_curvature(layout, reference, arrow.clusters, rest_at),
-        **_priors(layout, rest_at, size, thetas), **_own_scales(layout, thetas),
+        **_priors(layout, rest_at, size, thetas), **_own_scales(layout, thetas), **_ties(layout, rest_at),
     )
     indices: dict[str, Any] = {name: each.astype(np.uint32) for name, each in found._asdict().items()
                                if isinstance(each, np.ndarray) and each.dtype.kind == "i"}
     return found._replace(**indices)
+
+
+def _coordinates(field: Index, free: int, size: int, wide: int) -> Index:
+    """Return which of the coordinates, free sparse part and core, each entry of the field is; behind them if tied or not there."""
+    tied_or_none = (field < 0) | ((field >= free) & (field < size))
+    return np.where(tied_or_none, free + wide, np.where(field >= size, field - (size - free), field))
+
+
+def _ties(layout: Layout, rest_at: Index) -> dict[str, Array]:
+    """Return which coordinates of the rest are tied, and to what; paths are never in clusters, so the ties are all here."""
+    ties, size = len(layout.tie_first), len(layout.start) - 1
+    values = np.concatenate([tie_matrix(layout), np.zeros((ties, len(layout.columns) + 1))], axis=1)[:, rest_at]
+    return {"tie_axis": np.asarray(rest_at == (size - ties + np.arange(ties))[:, None], np.float64), "tie_values": values}
 
 
 def _or(at: Index, otherwise: int) -> Index:

@@ -6,6 +6,8 @@ rest r (see `bayesglm.accelerated.blocks`),
     L_c L_c' = P_c,   E_c = L_c^-1 P_cr,   R R' = P_rr - sum_c E_c' E_c
     a_c = L_c^-1 c_c,   a_r = R^-1 (c_r - sum_c E_c' a_c)
     w_r = R^-T (a_r + z_r),   w_c = L_c^-T (a_c + z_c - E_c w_r),      log |dw / dz| = - sum_c log |L_c| - log |R|
+
+and with ties among the rest, as they all are, reflections of a_r + z_r as in `bayesglm.latent.ties`.
 """
 
 from __future__ import annotations
@@ -124,10 +126,46 @@ def forward(blocks: Blocks, t: Array, theta: Array, z: Array) -> Moved:
     lower, own_mean, cross, corner = _factor(blocks, by, prior, own_c)
     rest_mean = _solve(corner, rest_c - jnp.einsum("cid,ci->d", cross, own_mean))
     field = jnp.append(z, 0.0)[blocks.field_at]
-    rest = _solve(corner, rest_mean + field[own_c.size:], transpose=True)
+    rest, lengths = _within_ties(blocks, corner, rest_mean, field[own_c.size:])
     own = _solve(lower, own_mean + field[:own_c.size].reshape(own_c.shape) - cross @ rest, transpose=True)
     diagonals = jnp.concatenate([jnp.diagonal(lower, axis1=1, axis2=2).ravel(), jnp.diagonal(corner)])
-    return Moved(own, rest, by, prior, -jnp.sum(jnp.log(diagonals)))
+    return Moved(own, rest, by, prior, -jnp.sum(jnp.log(diagonals)) - jnp.sum(jnp.log(lengths)))
+
+
+def _within_ties(blocks: Blocks, corner: Array, mean: Array, z: Array) -> tuple[Array, Array]:
+    """Return w of the rest, and the rho of every tie: w = R^-T u, with u = mean + z where nothing is tied.
+
+    See `bayesglm.latent.ties`: H = R^-1 A', its columns turned into axes by reflections, u = Q_1 ... Q_k (Q_k ... Q_1 mean, but z
+    on the axes and off them what is free).
+    """
+    import jax
+    import jax.numpy as jnp
+
+    if not len(blocks.tie_axis):
+        return _solve(corner, mean + z, transpose=True), jnp.ones(0)
+
+    def reflection(h: Array, at: tuple[Array, Array, Array]) -> tuple[Array, tuple[Array, Array]]:
+        axis, before, select = at
+        column = (h @ select) * (1.0 - before)
+        length = jnp.sqrt(column @ column)
+        normal = column + length * axis
+        return reflected(normal, h), (normal, length)
+
+    before = jnp.cumsum(blocks.tie_axis, axis=0) - blocks.tie_axis
+    columns = _solve(corner, blocks.tie_values.T)
+    _, (normals, lengths) = jax.lax.scan(reflection, columns, (blocks.tie_axis, before, jnp.eye(len(blocks.tie_axis))))
+    u, _ = jax.lax.scan(lambda x, normal: (reflected(normal, x), None), mean, normals)
+    free = 1.0 - jnp.sum(blocks.tie_axis, axis=0)
+    u, _ = jax.lax.scan(lambda x, normal: (reflected(normal, x), None), free * u + z, normals, reverse=True)
+    w = free * _solve(corner, u, transpose=True)
+    return w - (blocks.tie_values @ w) @ blocks.tie_axis, lengths
+
+
+def reflected(normal: Array, x: Array) -> Array:
+    """Return Q x of a vector or of each column, Q = I - 2 v v' / |v|^2."""
+    import jax.numpy as jnp
+
+    return x - jnp.multiply.outer(normal, (2.0 / (normal @ normal)) * (normal @ x))
 
 
 def _factor(blocks: Blocks, by: Loadings, prior: Array, own_c: Array) -> tuple[Array, Array, Array, Array]:

@@ -17,7 +17,6 @@ from bayesglm.engines.target import Target
 from bayesglm.errors import EngineError
 from bayesglm.latent.hyper import thetas
 from bayesglm.latent.variables import dims_of, expand
-from bayesglm.latent.walks import reason_against_levels
 from bayesglm.specification import Problem
 
 Array = NDArray[np.float64]
@@ -38,10 +37,6 @@ class JAX(Nuts):
     """
 
     name: ClassVar[str] = "jax"
-
-    def reason_against(self, problem: Problem) -> str:
-        """Return what dense blocks do not know of a problem, empty if nothing."""
-        return reason_against_levels(problem)
 
     def run(self, problem: Problem, *, seed: int, progress: bool) -> Run:
         """Draw from the posterior; see `Engine.run`."""

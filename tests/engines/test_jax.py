@@ -36,7 +36,7 @@ def test_the_fit_names_the_device_and_tells_how_it_was_made():
     assert set(fit.seconds) == {"compile", "mode", "sample"}
     nuts = model.fit("nuts", **SHORT)
     # The same coordinates, starts and seeds: draws differ by what rounding makes of them.
-    np.testing.assert_allclose(fit.draws["posterior"]["beta"][:, 0], nuts.draws["posterior"]["beta"][:, 0], rtol=1e-6)
+    np.testing.assert_allclose(fit.draws["posterior"]["beta"][:, 0], nuts.draws["posterior"]["beta"][:, 0], rtol=1e-4)
 
 
 def test_without_jax_the_error_says_how_to_install_it(monkeypatch):

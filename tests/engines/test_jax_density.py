@@ -13,7 +13,6 @@ import pytest
 from bayesglm.accelerated import blocks, likelihood
 from bayesglm.accelerated.blocks import arrow_of
 from bayesglm.accelerated.density import Accelerated, accelerate
-from bayesglm.engines import JAX
 from bayesglm.errors import EngineError
 from bayesglm.families.gamma_ratio import LogRising
 from bayesglm.latent.layout import Layout
@@ -21,19 +20,18 @@ from bayesglm.latent.mode import Point
 from bayesglm.latent.nodes import CONSTANT
 from bayesglm.model import build
 from tests.latent.cases import CASES, interpreted, likelihood_of, point
-from tests.latent.fields import FIELDS, OWN, TIED, posterior_of, transported_of
+from tests.latent.fields import EVERY, posterior_of, transported_of
 from tests.latent.points import density_at, point_of
 from tests.latent.test_densities import log_jacobian as log_jacobian_of
 
 # Compiling takes JAX some seconds for each; one whose coordinates are those of the compiled core, and one with others.
 QUICK = {"correlated slopes", "priors that are not normal"}
-NAMES = (*FIELDS, *OWN)
 STEP = 1e-3
 # Groups that are eliminated after a walk by the compiled core, and before it on JAX: other coordinates of the same posterior.
-REORDERED = {"a walk of order 2", "priors that are not normal"}
+REORDERED = {"a walk of order 2", "priors that are not normal", "walks of order 2 for each level"}
 
 
-@pytest.fixture(params=[pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in NAMES], scope="module")
+@pytest.fixture(params=[pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in EVERY], scope="module")
 def named(request: pytest.FixtureRequest) -> str:
     pytest.importorskip("jax")
     return request.param
@@ -118,7 +116,7 @@ def test_another_density_is_noticed(monkeypatch):
         accelerate(transported)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY)
 def test_clusters_are_independent_levels(name):
     """Every coordinate stands once; no entry of P couples two clusters, and a priori no two coordinates of one."""
     layout = posterior_of(name).layout
@@ -154,17 +152,14 @@ def test_a_dense_matrix_that_is_too_large_is_refused(monkeypatch):
     assert "nuts" in caught.value.fix
 
 
-@pytest.mark.parametrize("name", TIED)
-def test_a_layout_with_unknown_parts_is_refused(name):
-    """Levels that are tied to their walks: by name before anything is computed, and where the blocks are made."""
-    layout = posterior_of(name).layout
-    with pytest.raises(EngineError, match="tie_first") as caught:
-        arrow_of(layout)
+def test_a_layout_with_unknown_parts_is_refused(monkeypatch):
+    """What a layout has besides what the blocks read is named, where there is some of it."""
+    assert set(Layout._fields) == blocks.KNOWN
+    monkeypatch.setattr(blocks, "KNOWN", blocks.KNOWN - {"shear_core"})
+    with pytest.raises(EngineError, match="shear_core") as caught:
+        arrow_of(posterior_of("a walk").layout)
     assert "nuts" in caught.value.fix
-    assert JAX().reason_against(posterior_of(name).field.problem)
-    untied = [each for each in layout._fields if each.startswith("tie_")]
-    arrow_of(layout._replace(**{each: getattr(layout, each)[:0] for each in untied}))
-    assert set(Layout._fields) - blocks.KNOWN == set(untied)
+    arrow_of(posterior_of("a group").layout)
 
 
 def test_coefficients_with_scales_of_their_own_are_clusters():
@@ -172,7 +167,6 @@ def test_coefficients_with_scales_of_their_own_are_clusters():
     arrow = arrow_of(layout)
     alone = arrow.clusters[(arrow.clusters >= 0).sum(axis=1) == 1].max(axis=1)
     assert set(layout.own_place) <= set(alone)
-    assert JAX().reason_against(posterior_of("a horseshoe").field.problem) == ""
 
 
 # Two predictors with all of the gamma functions, and a constant parameter; others are slow.
