@@ -266,7 +266,7 @@ def blocks_of(layout: Layout, hyper: Hyper, reference: Reference, pattern: Index
 
 
 def _coordinates(field: Index, free: int, size: int, wide: int) -> Index:
-    """Return which of the coordinates, free sparse part and core, each entry of the field is; behind them if tied or not there."""
+    """Return which coordinate, of free sparse part and core, each entry of the field is; one behind them if tied or not there."""
     tied_or_none = (field < 0) | ((field >= free) & (field < size))
     return np.where(tied_or_none, free + wide, np.where(field >= size, field - (size - free), field))
 
