@@ -40,7 +40,7 @@ from bayesglm.mixtures.wishart import start_normal_wishart, write_normal_wishart
 
 DEGREES = np.array([1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 15.0, 30.0, 100.0])
 _FEW = 1000  # rows for which no table is worth its making
-_NEGLIGIBLE = 1e-9  # probability on the grid that no density shows
+_NEGLIGIBLE = 1e-20  # probability on the grid that no density shows
 
 
 def _prior(data: Array, levels: int) -> Params:
