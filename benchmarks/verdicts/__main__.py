@@ -21,7 +21,7 @@ from itertools import product
 from benchmarks.__main__ import BUILD, DOCS
 from benchmarks.contenders import matching
 from benchmarks.runs import append, read
-from benchmarks.verdicts.oracles import remake
+from benchmarks.verdicts.oracles import FEWEST_EFFECTIVE, remake
 from benchmarks.verdicts.study import REFERENCE, Case, from_record, models, study, to_record
 from benchmarks.verdicts.table import cell, far, markdown, timid
 from benchmarks.verdicts.targets import EASY, HARD
@@ -45,6 +45,8 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--oracles", action="store_true", help="find and keep the posteriors of the targets, and fit nothing")
     parser.add_argument("--structured", action="store_true",
                         help="find them in transported coordinates, where the plain model takes too long")
+    parser.add_argument("--effective", type=float, default=FEWEST_EFFECTIVE,
+                        help="effective draws of an oracle's run; 40,000 for quantities with long tails")
     parser.add_argument("--table", action="store_true", help="write the table from what has been run, and run nothing")
     return parser.parse_args(words)
 
@@ -80,7 +82,7 @@ def main(words: list[str]) -> None:
     chosen = arguments(words)
     if chosen.oracles:
         for target in matching([CLASSES.get(each, each) for each in chosen.targets], {**HARD, **EASY}):
-            print(remake(target, structured=chosen.structured), flush=True)
+            print(remake(target, structured=chosen.structured, effective=chosen.effective), flush=True)
         return
     known = models()
     for name, engine, seed in [] if chosen.table else planned(chosen, known, {(c.target, c.engine, c.seed) for c in kept()}):

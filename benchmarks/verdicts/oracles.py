@@ -92,19 +92,22 @@ class LongRun(Engine):
     ----------
     tune, most_draws : int
         Warm-up draws of each chain, and most kept draws.
+    effective : float
+        Effective draws, bulk and tail, that every quantity should have.
     target_accept : float
         Mean acceptance the step size aims at.
     """
 
     tune: int = 2_000
     most_draws: int = 20_000
+    effective: float = FEWEST_EFFECTIVE
     target_accept: float = 0.99
     name: ClassVar[str] = "long_run"
 
     def run(self, problem: Problem, *, seed: int, progress: bool) -> Run:
         """Draw until every quantity has its effective draws; see `Engine.run`."""
         density = compile_density(build(problem))
-        goals = dict.fromkeys(goals_of(problem.specification), FEWEST_EFFECTIVE)
+        goals = dict.fromkeys(goals_of(problem.specification), self.effective)
         target = plain_target(density, flat_starts(density, starting_values(problem), chains=4, seed=seed), goals)
         form = Adaptation(tune=self.tune, form="low_rank", target_accept=self.target_accept, initial_step=0.1, max_treedepth=12)
         found = sample(target, seed=seed, adaptation=form, block=1_000, most_draws=self.most_draws, progress=progress)
@@ -150,7 +153,7 @@ def spreads(fitted: Fitted) -> dict[str, Spread]:
     return found
 
 
-def find(target: Hard, *, structured: bool) -> Oracle:
+def find(target: Hard, *, structured: bool, effective: float = FEWEST_EFFECTIVE) -> Oracle:
     """Return the oracle of a target: exact where a function for it stands in `exact`, else from a long run.
 
     Parameters
@@ -159,13 +162,17 @@ def find(target: Hard, *, structured: bool) -> Oracle:
         The target.
     structured : bool
         Whether the run is in transported coordinates, for where the model as PyMC writes it takes too long.
+    effective : float
+        Effective draws to aim at. A quantile far out in a long tail takes ten times as many as one of a normal distribution.
     """
     table = target.table()
     model = target.model(table)
     if target.name in EXACT:
         quantities = {label: spread(*marginal) for label, marginal in EXACT[target.name](table).items()}
         return Oracle("exact", model.audit.fingerprint, None, None, None, quantities)
-    engine: Engine = Nuts(draws=10_000, tune=2_000, target_accept=0.99) if structured else LongRun()
+    most = max(20_000, int(effective))
+    engine: Engine = (Nuts(draws=most // 2, tune=2_000, target_accept=0.99) if structured
+                      else LongRun(most_draws=most, effective=effective))
     fit = model.fit(engine, seed=SEED, progress=False)
     stands = diagnostics(fit)
     return Oracle("structured run" if structured else "plain run", model.audit.fingerprint,
@@ -206,10 +213,10 @@ def has(target: Hard) -> bool:
     return (FOLDER / f"{target.name}.json").exists()
 
 
-def remake(target: Hard, *, structured: bool) -> str:
+def remake(target: Hard, *, structured: bool, effective: float = FEWEST_EFFECTIVE) -> str:
     """Find and keep the oracle of a target, and return a line about it; one that is not good enough is not kept."""
     begin = time.perf_counter()
-    oracle = find(target, structured=structured)
+    oracle = find(target, structured=structured, effective=effective)
     if oracle.good:
         keep(target, oracle)
     run = "" if oracle.ess is None else f", ESS {oracle.ess:.0f}, R-hat {oracle.r_hat:.4f}, {oracle.divergences} divergences"
