@@ -34,7 +34,7 @@ Index = NDArray[np.int64]
 LOG_TWO_PI = float(np.log(2 * np.pi))
 PAIR = 2  # draws that depend on each other: one and its opposite
 _FREEDOM, _LEAST_FREEDOM = 7.0, 3.0
-_LONG_TAILS = 0.5  # k-hat
+LONG_TAILS = 0.5  # k-hat above which the largest weights have no variance
 _FAR = 3.5
 NEIGHBOURS, CALIBRATIONS = 50, 10
 TINY = 1e-300
@@ -150,7 +150,7 @@ def adapted(proposal: Proposal, q: Array, weights: Weights) -> Proposal:
     rest_mean *= rest_mean**2 / (rest_mean**2 + error)
     excess *= excess**2 / (excess**2 + 2 * error)
     freedom = proposal.freedom
-    if weights.k_hat > _LONG_TAILS:
+    if weights.k_hat > LONG_TAILS:
         freedom = max(freedom / 2, min(_LEAST_FREEDOM, freedom))
         # the covariance of t is df / (df - 2) times its square scale; some of that width is kept
         covariance *= min(1.0, (1 - 2 / freedom) / (1 - 2 / _FREEDOM))

@@ -18,7 +18,7 @@ from bayesglm.engines.approximation import Returned, reported, worth
 from bayesglm.engines.evaluations import evaluate, in_threads
 from bayesglm.engines.mirror import Mirror, mirror
 from bayesglm.engines.native import Native
-from bayesglm.engines.proposal import PAIR, Proposal, adapted, calibrated, first_proposal, theta_shape
+from bayesglm.engines.proposal import LONG_TAILS, PAIR, Proposal, adapted, calibrated, first_proposal, theta_shape
 from bayesglm.engines.quantiles import ENOUGH
 from bayesglm.engines.structured import Prepared
 from bayesglm.engines.verdict import FEWEST_EFFECTIVE, MOST_QUANTILE_ERROR, Verdict, Weights, judge, moved, smooth
@@ -98,14 +98,19 @@ class Round:
 
 
 def learn(prepared: Prepared, view: View, doubts: tuple[str, ...], *, seed: np.random.SeedSequence) -> Round:
-    """Draw, weigh, and draw again from where the weights are, until they are reliable or there is nothing to learn from."""
-    proposal, rounds = view.proposal, seed.spawn(ROUNDS)
+    """Draw, weigh, and draw again from where the weights are, until they are reliable or there is nothing to learn from.
+
+    Weights may be reliable and their largest still have no variance; then longer tails are tried, and kept if they are reliable.
+    """
+    proposal, rounds, best = view.proposal, seed.spawn(ROUNDS), None
     for own in rounds:
         found = _round(prepared, view, proposal, doubts, last=own is rounds[-1], seed=own)
-        if found.verdict.reliable or doubts or found.weights.effective < FEWEST_TO_LEARN_FROM:
+        best = found if found.verdict.reliable or best is None else best
+        reliable = found.verdict.reliable and found.weights.k_hat <= LONG_TAILS
+        if reliable or doubts or found.weights.effective < FEWEST_TO_LEARN_FROM:
             break
         proposal = adapted(proposal, found.x, found.weights)
-    return found
+    return best if best is not None and best.verdict.reliable else found
 
 
 def _round(
