@@ -19,6 +19,7 @@ from bayesglm.engines.quantiles import ENOUGH, LEVELS, ROBUST, tails
 
 Array = NDArray[np.float64]
 STRICT_FROM = 1_000
+LONGEST = 1 / 0.3  # half of a 90% interval, in robust sds, whose ends are to be known within 0.1 of these; 1.645 if it is normal
 NUMBERS_AT_ONCE = 200_000  # draws of a chunk of elements, so that they stay in the cache
 
 
@@ -33,7 +34,8 @@ class Effective:
     r_hat : array, shape (element,)
         The larger of rank-normalised split R-hat and its folded form.
     error : array, shape (element,)
-        Of the 5% or the 95% quantile, whichever is larger, in robust sds.
+        Of the 5% or the 95% quantile, whichever is larger, in robust sds; in units of 0.3 of the way from the middle of the 90%
+        interval to its ends where that is more, as for the spike of a horseshoe, whose quantiles lie nine robust sds out.
     """
 
     bulk: Array
@@ -180,7 +182,9 @@ def effective(draws: Array, among: int | None = None) -> Effective:
     folded, deviation = _normal_scores(np.abs(pieces - median[:, None, None]))
     quantiles = np.quantile(draws, LEVELS, axis=(1, 2))
     tail = np.array([effective_size(_split(draws <= quantiles[at, :, None, None])) for at in (1, 4)])
-    error = tails(list(quantiles), ROBUST * deviation, tail).errors(among=among)
+    sd = ROBUST * deviation
+    reach = np.divide(quantiles[4] - quantiles[1], 2 * sd, out=np.zeros_like(sd), where=sd > 0)
+    error = tails(list(quantiles), sd, tail).errors(among=among) / np.maximum(1.0, reach / LONGEST)
     total = float(draws[0].size)
     still = np.ptp(draws, axis=(1, 2)) < np.finfo(float).resolution
     with np.errstate(divide="ignore", invalid="ignore"):
