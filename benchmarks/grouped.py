@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import cpu_seconds, load, peak_mib
+from benchmarks.parquet import write_blocks
 
 ROOT = Path(__file__).parents[1]
 ROWS = (1_000_000, 10_000_000)
@@ -38,34 +39,21 @@ def write_rows(rows: int, path: Path, seed: int = 1) -> None:
     seed : int
         Of the table.
     """
-    import polars as pl
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     level, slope = rng.normal(0, 0.7, 40), rng.normal(0.4, 0.2, 40)
     weekday, place = np.array([0, 0, 0.1, 0.1, 0, -0.4, -0.5]), np.array([0.0, 0.2, -0.3, 0.1])
-    service_names, region_names = [f"s{i:02d}" for i in range(40)], [f"r{i}" for i in range(4)]
-    unfinished, writer = path.with_suffix(".part"), None
-    for start in range(0, rows, BLOCK):
-        n = min(BLOCK, rows - start)
+    service_names, region_names = np.array([f"s{i:02d}" for i in range(40)]), np.array([f"r{i}" for i in range(4)])
+
+    def simulate(_start: int, n: int) -> dict[str, np.ndarray]:
         service, hour, day = rng.integers(0, 40, n), rng.integers(0, 24, n), rng.integers(0, 7, n)
         deploy, region = rng.integers(0, 2, n), rng.integers(0, 4, n)
         exposure, phase = 10.0 * rng.integers(1, 20, n), 2 * np.pi * hour / 24
         eta = -4 + level[service] + slope[service] * deploy + 0.5 * np.sin(phase) + weekday[day] + place[region]
-        block = pl.DataFrame({
-            "errors": rng.poisson(exposure * np.exp(eta)), "requests": exposure, "hour": hour, "day": day, "deploy": deploy,
-            "service": np.array(service_names)[service], "region": np.array(region_names)[region],
-            "sin": np.sin(phase).round(12), "cos": np.cos(phase).round(12),
-        }).to_arrow(compat_level=pl.CompatLevel.oldest())
-        writer = writer or pq.ParquetWriter(unfinished, block.schema)
-        writer.write_table(block.cast(pa.schema(writer.schema)))
-    if writer is not None:
-        writer.close()
-    unfinished.rename(path)
+        return {"errors": rng.poisson(exposure * np.exp(eta)), "requests": exposure, "hour": hour, "day": day, "deploy": deploy,
+                "service": service_names[service], "region": region_names[region], "sin": np.sin(phase).round(12),
+                "cos": np.cos(phase).round(12)}
+
+    write_blocks(path, rows, BLOCK, simulate)
 
 
 def grouped_frame(path: Path) -> Any:

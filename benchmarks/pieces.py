@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import cpu_seconds, load, peak_mib
+from benchmarks.parquet import write_blocks
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build" / "benchmarks"
@@ -44,31 +45,21 @@ def write_rows(rows: int, path: Path, seed: int = 2) -> None:
     seed : int
         Of the table.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     level, slope = rng.normal(0, 0.5, SERVICES), rng.normal(0, 0.2, SERVICES)
     names = np.array([f"s{i:02d}" for i in range(SERVICES)])
-    unfinished, writer = path.with_suffix(".part"), None
-    for start in range(0, rows, BLOCK):
-        n = min(BLOCK, rows - start)
+
+    def simulate(start: int, n: int) -> dict[str, np.ndarray]:
         time_of = np.sort(rng.uniform(start, start + n, n)) / rows
         service, deploy = rng.integers(0, SERVICES, n), rng.random(n) < 0.2 + 0.2 * time_of
         latency, requests = rng.gamma(4, 0.25, n), rng.integers(50, 2_000, n).astype(np.float64)
         place = 0.5 * latency + rng.normal(size=n)
         eta = -5 + level[service] + (0.3 + slope[service]) * deploy + 0.25 * np.log(latency) + 0.1 * place
         errors = rng.poisson(requests * np.exp(eta) * rng.gamma(2, 0.5, n))
-        block = pa.table({"errors": errors, "requests": requests, "latency": latency, "load": place,
-                          "deploy": deploy.astype(np.int64), "service": names[service]})
-        writer = writer or pq.ParquetWriter(unfinished, block.schema)
-        writer.write_table(block)
-    if writer is not None:
-        writer.close()
-    unfinished.rename(path)
+        return {"errors": errors, "requests": requests, "latency": latency, "load": place, "deploy": deploy.astype(np.int64),
+                "service": names[service]}
+
+    write_blocks(path, rows, BLOCK, simulate)
 
 
 def in_pieces(path: Path, family: str, seed: int) -> dict[str, Any]:
