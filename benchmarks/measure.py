@@ -13,6 +13,7 @@ import resource
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -113,9 +114,16 @@ def converged(found: Mapping[str, Any]) -> bool:
 
 
 def peak_mib() -> float:
-    """Return the peak resident memory of this process and of its largest child, MiB."""
+    """Return the peak resident memory of this process and of its largest child, MiB.
+
+    Linux hands the peak of the process that started this one down to it, so its own is read where Linux keeps that.
+    """
     unit = 2**20 if sys.platform == "darwin" else 2**10
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / unit
+    status = Path("/proc/self/status")
+    own = ([int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
+           if status.exists() else [])
+    mine = own[0] if own else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return (mine + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / unit
 
 
 def cpu_seconds() -> float:
