@@ -372,16 +372,3 @@ def response_sd(observations: Observations, *, per_exposure: bool) -> float:
     weights = observations.weights[rows]
     mean = np.average(y, weights=weights)
     return float(np.sqrt(np.average((y - mean) ** 2, weights=weights))) or 1.0
-
-
-def starting_values(problem: Problem) -> dict[str, float]:
-    """Return where sampling may start: intercepts at the link of the mean response, by the name of their variable."""
-    specification = problem.specification
-    starts = {}
-    for each in specification.predictors:
-        default = intercept_default(specification.family.parameter(each.parameter), each, specification.family,
-                                    problem.observations, problem.patterns, 1.0)
-        name = each.name("Intercept_centered" if each.coef else "Intercept")
-        if each.intercept and isinstance(default, Normal):
-            starts[name] = default.mu
-    return starts

@@ -27,9 +27,3 @@ def plain_target(density: Density, starts: Array, goals: Mapping[str, float]) ->
     """
     wanted = {name: goal for name, goal in goals.items() if name in density.expanded}
     return Target(density.size, density.native(), starts, density.expand, density.dims, density.coords, wanted)
-
-
-def flat_starts(density: Density, start: Mapping[str, float], *, chains: int, seed: int) -> Array:
-    """Return a start for each chain: uniform within 1 of 0, or of the value that is named for a variable."""
-    at = np.concatenate([np.full(shape, start.get(name, 0.0)).ravel() for name, shape in density.shapes.items()])
-    return np.asarray(at + np.random.default_rng(seed).uniform(-1, 1, (chains, at.size)))

@@ -83,32 +83,16 @@ class Expansion(NamedTuple):
         return Expansion(*(mine + times * theirs for mine, theirs in zip(self, other, strict=True)))
 
 
-class Left(NamedTuple):
-    """What a batch, scaled, leaves out of an expansion.
+class Scale(NamedTuple):
+    """How many rows each row of a batch stands for.
 
     Attributes
     ----------
     scale : array, shape (1,)
         total / batch.
-    anchor_r, anchor_q, anchor_constants : array
-        The anchor.
-    value, d_r, d_q, d_constants, sparse, cross, core, m_r, m_q : array
-        T - scale T_batch.
     """
 
     scale: Array
-    anchor_r: Array
-    anchor_q: Array
-    anchor_constants: Array
-    value: Array
-    d_r: Array
-    d_q: Array
-    d_constants: Array
-    sparse: Array
-    cross: Array
-    core: Array
-    m_r: Array
-    m_q: Array
 
 
 def expansion(batch: Batch, anchor: Anchor) -> Expansion:
@@ -163,7 +147,7 @@ def batch_arrays(
     return (*batch.layout, *hyper, *reference, np.array([scale]), *anchor, *left, likelihood.pattern, address, *likelihood.data)
 
 
-_unpack = unpacking(Layout, Hyper, Reference, Left, Cells)
+_unpack = unpacking(Layout, Hyper, Reference, Scale, Anchor, Expansion, Cells)
 
 
 @kernel
@@ -172,16 +156,16 @@ def packed_batch(q: Array, gradient: Array, *arrays: Any) -> float:
 
     The arrays are those of `batch_arrays`.
     """
-    layout, hyper, reference, left, cells, data = _unpack(arrays)
+    layout, hyper, reference, each, anchor, left, cells, data = _unpack(arrays)
     before = ahead(q, layout, hyper, reference, cells.pattern)
     failed, (value, d_eta, d_constants) = call(cells.address[0], before.eta, before.constants, data)
     if failed:
         gradient[:] = 0.0
         return -np.inf
     r, core = multiply(layout, before.moved.by, before.moved.w, before.moved.v)
-    more, m_r, m_q, m_constants = quadratic(layout, left, r, core, before.constants)
+    more, m_r, m_q, m_constants = quadratic(layout, anchor, left, r, core, before.constants)
     d_r, d_q = predictors_back(layout, scatter(d_eta, cells.pattern, layout.columns.shape[1]), len(r))
-    scale = left.scale[0]
+    scale = each.scale[0]
     total, slope = behind_field(layout, reference, before, scale * value.item() + more, scale * d_r + m_r, scale * d_q + m_q,
                                 scale * d_constants + m_constants)
     gradient[:] = slope
@@ -189,9 +173,11 @@ def packed_batch(q: Array, gradient: Array, *arrays: Any) -> float:
 
 
 @kernel
-def quadratic(layout: Layout, left: Left, r: Array, q: Array, constants: Array) -> tuple[float, Array, Array, Array]:
-    """Return what is left out of an expansion at a point, with its gradient in r, q and the constants."""
-    x, y, c = r - left.anchor_r, q - left.anchor_q, constants - left.anchor_constants
+def quadratic(
+    layout: Layout, anchor: Anchor, left: Expansion, r: Array, q: Array, constants: Array,
+) -> tuple[float, Array, Array, Array]:
+    """Return an expansion, such as T - scale T_batch, at a point, with its gradient in r, q and the constants."""
+    x, y, c = r - anchor.r, q - anchor.q, constants - anchor.constants
     h_x, h_y = times(layout, left.sparse, left.cross, left.core, x, y)
     value = left.value[0] + inner(left.d_r, x) + inner(left.d_q, y) - 0.5 * (inner(h_x, x) + inner(h_y, y))
     d_r, d_q, d_constants = left.d_r - h_x, left.d_q - h_y, left.d_constants.copy()

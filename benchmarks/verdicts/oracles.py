@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 
 from bayesglm.checks.convergence import diagnostics, entries
 from bayesglm.engines import Engine, Nuts, Run
-from bayesglm.engines.density import compile_density
-from bayesglm.engines.plain import flat_starts, plain_target
+from bayesglm.engines.density import Density, compile_density
+from bayesglm.engines.plain import plain_target
 from bayesglm.engines.sampling import Adaptation, sample
 from bayesglm.engines.structured import goals_of
 from bayesglm.fitted import Fitted
 from bayesglm.model import build
-from bayesglm.specification import Problem, starting_values
+from bayesglm.priors import Normal
+from bayesglm.specification import Problem, intercept_default
 from benchmarks.verdicts.exact import EXACT
 from benchmarks.verdicts.targets import Hard
 
@@ -112,6 +113,25 @@ class LongRun(Engine):
         form = Adaptation(tune=self.tune, form="low_rank", target_accept=self.target_accept, initial_step=0.1, max_treedepth=12)
         found = sample(target, seed=seed, adaptation=form, block=1_000, most_draws=self.most_draws, progress=progress)
         return Run(found.tree(target), {"sample": found.seconds}, found.complete, found.notes)
+
+
+def starting_values(problem: Problem) -> dict[str, float]:
+    """Return where sampling may start: intercepts at the link of the mean response, by the name of their variable."""
+    specification = problem.specification
+    starts = {}
+    for each in specification.predictors:
+        default = intercept_default(specification.family.parameter(each.parameter), each, specification.family,
+                                    problem.observations, problem.patterns, 1.0)
+        name = each.name("Intercept_centered" if each.coef else "Intercept")
+        if each.intercept and isinstance(default, Normal):
+            starts[name] = default.mu
+    return starts
+
+
+def flat_starts(density: Density, start: Mapping[str, float], *, chains: int, seed: int) -> Array:
+    """Return a start for each chain: uniform within 1 of 0, or of the value that is named for a variable."""
+    at = np.concatenate([np.full(shape, start.get(name, 0.0)).ravel() for name, shape in density.shapes.items()])
+    return np.asarray(at + np.random.default_rng(seed).uniform(-1, 1, (chains, at.size)))
 
 
 def spread(values: Array, probability: Array | None = None) -> Spread:
