@@ -1,8 +1,9 @@
 """Native: a compiled log density that a sampler calls without Python, so that chains on several threads share nothing.
 
-A density is a numba function ``kernel(q, gradient, *arrays) -> value``. The sampler wants one address of fixed form and one
-pointer of its own: the wrapper here reads the kernel's address and where its arrays lie from a table behind that pointer, and
-calls it. The wrapper knows the types of the arrays only, so that a kernel from the disk cache is not compiled again.
+A density is a numba function ``kernel(q, gradient, *data) -> value`` of arrays and records of arrays. The sampler wants one
+address of fixed form and one pointer of its own: the wrapper here reads the kernel's address and where its data lie from a table
+behind that pointer, and calls it. The wrapper knows the types of the data only, so that a kernel from the disk cache is not
+compiled again.
 """
 
 # mypy: disallow-untyped-calls=False
@@ -18,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesglm.latent.kernel import entry_point
+from bayesglm.latent.record import table as record_table
+from bayesglm.latent.record import words
 
 Table = NDArray[np.int64]
 RAISED, NOT_FINITE = 1, 4  # each ends the trajectory, as a divergence
@@ -33,7 +36,7 @@ class Native:
     address : int
         A C function ``(size, q*, gradient*, value*, table*) -> code``; 0 where all went well.
     table : array
-        What the function reads: whether to stop, the kernel's address, then the fields of every array.
+        What the function reads: whether to stop, the kernel's address, then the fields of every array and where each record lies.
     alive : tuple
         What must not be collected while the address is in use.
     """
@@ -53,15 +56,15 @@ class Native:
         self.table[0] = 1
 
 
-def native(kernel: Callable[..., float], arrays: Sequence[NDArray[Any]]) -> Native:
+def native(kernel: Callable[..., float], data: Sequence[Any]) -> Native:
     """Bind a compiled kernel to its data.
 
     Parameters
     ----------
     kernel : callable
         ``numba.njit`` function of the flat vector ``q`` (float64, contiguous), an array of the same size that it fills with the
-        gradient, and ``arrays``; returns the log density. Compiled for these types if it is not yet.
-    arrays : sequence of array
+        gradient, and ``data``; returns the log density. Compiled for these types if it is not yet.
+    data : sequence of arrays and of records (`bayesglm.latent.record`)
         Its other arguments. They are not copied and must not change while the density is in use.
 
     Examples
@@ -74,17 +77,17 @@ def native(kernel: Callable[..., float], arrays: Sequence[NDArray[Any]]) -> Nati
     >>> native(normal, [np.ones(3)]).address > 0
     True
     """
-    return _bind(kernel, arrays, leading=2)
+    return _bind(kernel, data, leading=2)
 
 
-def native_pair(kernel: Callable[..., tuple[Any, Any]], arrays: Sequence[NDArray[Any]]) -> Native:
+def native_pair(kernel: Callable[..., tuple[Any, Any]], data: Sequence[Any]) -> Native:
     """Bind a compiled kernel that returns its gradient, as PyTensor's functions do.
 
     Parameters
     ----------
     kernel : callable
-        ``numba.njit`` function of the flat vector ``q`` and ``arrays``; returns (log density, gradient).
-    arrays : sequence of array
+        ``numba.njit`` function of the flat vector ``q`` and ``data``; returns (log density, gradient).
+    data : sequence of arrays and of records (`bayesglm.latent.record`)
         Its other arguments. They are not copied and must not change while the density is in use.
 
     Examples
@@ -96,23 +99,24 @@ def native_pair(kernel: Callable[..., tuple[Any, Any]], arrays: Sequence[NDArray
     >>> native_pair(normal, [np.ones(3)]).address > 0
     True
     """
-    return _bind(kernel, arrays, leading=1)
+    return _bind(kernel, data, leading=1)
 
 
-def _bind(kernel: Callable[..., Any], arrays: Sequence[NDArray[Any]], *, leading: int) -> Native:
-    """Compile a kernel of so many vectors and then its arrays, and fill the table that the wrapper reads."""
+def _bind(kernel: Callable[..., Any], data: Sequence[Any], *, leading: int) -> Native:
+    """Compile a kernel of so many vectors and then its data, and fill the table that the wrapper reads."""
     from numba import float64, typeof
 
-    entry, signature, returned = entry_point(kernel, (*[float64[::1]] * leading, *map(typeof, arrays)))
+    entry, signature, returned = entry_point(kernel, (*[float64[::1]] * leading, *map(typeof, data)))
     wrapper = _wrapper(signature, returned, leading)
-    fields = [field for array in arrays  # as numba lays an array out; it owns nothing, so the first two are null
-              for field in (0, 0, array.size, array.itemsize, array.ctypes.data, *array.shape, *array.strides)]
-    return Native(wrapper.address, np.array([0, entry, *fields], dtype=np.int64), (wrapper, kernel, *arrays))
+    tables = [record_table(each) if isinstance(each, tuple) else None for each in data]
+    fields = [word for each, behind in zip(data, tables, strict=True)
+              for word in (words(each) if behind is None else (behind.ctypes.data,))]
+    return Native(wrapper.address, np.array([0, entry, *fields], dtype=np.int64), (wrapper, kernel, *data, *tables))
 
 
 @cache
 def _wrapper(signature: tuple[Any, ...], returned: Any, leading: int) -> Any:
-    """Compile the C function for kernels of a signature: so many vectors, and then arrays, or one tuple of them."""
+    """Compile the C function for kernels of a signature: so many vectors, and then arrays and records, or one tuple of them."""
     import numba
     from numba import float64, int64, uint64
     from numba.core.types import CPointer

@@ -15,7 +15,7 @@ import numpy as np
 from llvmlite import ir
 from numba import float64, int64, typeof
 from numba.core import types
-from numba.core.imputils import impl_ret_borrowed, impl_ret_new_ref
+from numba.core.imputils import impl_ret_new_ref
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
@@ -67,26 +67,3 @@ def _call(typing: Any, address: Any, eta: Any, constants: Any, data: Any) -> Any
 # In compiled code: address, eta, constants and a tuple of data to whether it failed, and what the likelihood returns.
 call: Callable[[Any, Array, Array, tuple[Array, ...]], tuple[bool, tuple[Array, Array, Array]]] = cast(Any, intrinsic(_call))
 
-
-def unpacking(*kinds: type[tuple[Any, ...]]) -> Any:
-    """Return an intrinsic that reads one flat tuple of arrays as a tuple of named tuples and, last, a tuple of what is left."""
-
-    @intrinsic
-    def unpack(typing: Any, values: Any) -> Any:
-        del typing
-        parts, at = [], 0
-        for kind in kinds:
-            wide = len(kind._fields)  # type: ignore[attr-defined]
-            parts.append(types.NamedTuple(values.types[at:at + wide], kind))
-            at += wide
-        parts.append(types.BaseTuple.from_types(values.types[at:]))
-        typed = types.Tuple(parts)
-
-        def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-            each = iter([builder.extract_value(given[0], i) for i in range(len(values.types))])
-            made = [context.make_tuple(builder, part, [next(each) for _ in part.types]) for part in parts]
-            return impl_ret_borrowed(context, builder, signature.return_type, context.make_tuple(builder, typed, made))
-
-        return typed(values), generate
-
-    return unpack

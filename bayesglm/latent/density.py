@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesglm.latent.call import address_of, call, unpacking
+from bayesglm.latent.call import address_of, call
 from bayesglm.latent.curvature import curvature, times
 from bayesglm.latent.hyper import Hyper, evaluate
 from bayesglm.latent.kernel import kernel
@@ -51,13 +51,13 @@ class Transported:
         return sum(self.posterior.field.sizes)
 
     @property
-    def arrays(self) -> tuple[NDArray[Any], ...]:
+    def arrays(self) -> tuple[Any, ...]:
         """What `packed` takes after q and gradient."""
         likelihood = self.posterior.likelihood
         eta = np.zeros((len(likelihood.predicted), len(likelihood.pattern)))
         address = address_of(likelihood.kernel, eta, np.zeros(len(likelihood.constants)), likelihood.data)
         layout, hyper = self.posterior.layout, self.posterior.field.hyper
-        return (*layout, *hyper, *self.reference, likelihood.pattern, address, *likelihood.data)
+        return (layout, hyper, self.reference, likelihood.pattern, address, *likelihood.data)
 
     def __call__(self, q: Array) -> tuple[float, Array]:
         """Return the log density and its gradient; minus infinity where a parameter overflows."""
@@ -108,29 +108,25 @@ class Ahead(NamedTuple):
     moved: Moved
 
 
-class Cells(NamedTuple):
-    """Which pattern each cell has, and the address of the family's likelihood, shape (1,)."""
-
-    pattern: Index
-    address: Index
-
-
-_unpack = unpacking(Layout, Hyper, Reference, Cells)
-
-
 @kernel
-def packed(q: Array, gradient: Array, *arrays: Any) -> float:
+def packed(
+    q: Array, gradient: Array, layout: Layout, hyper: Hyper, reference: Reference, pattern: Index, address: Index, *data: Array,
+) -> float:
     """Return the log density at q and fill in its gradient; minus infinity and zeros where a parameter overflows its range.
 
-    The arrays are those of `Transported.arrays`.
+    Parameters
+    ----------
+    q, gradient : array
+        Coordinates, and what is filled in.
+    layout, hyper, reference, pattern, address, data
+        `Transported.arrays`.
     """
-    layout, hyper, reference, cells, data = _unpack(arrays)
-    before = ahead(q, layout, hyper, reference, cells.pattern)
-    failed, (value, d_eta, d_constants) = call(cells.address[0], before.eta, before.constants, data)
+    before = ahead(q, layout, hyper, reference, pattern)
+    failed, (value, d_eta, d_constants) = call(address[0], before.eta, before.constants, data)
     if failed:
         gradient[:] = 0.0
         return -np.inf
-    total, slope = behind(layout, reference, cells.pattern, before, value.item(), d_eta, d_constants)
+    total, slope = behind(layout, reference, pattern, before, value.item(), d_eta, d_constants)
     gradient[:] = slope
     return total
 

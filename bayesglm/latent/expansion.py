@@ -23,20 +23,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesglm.latent.batch import Batch
-from bayesglm.latent.call import address_of, call, unpacking
+from bayesglm.latent.call import address_of, call
 from bayesglm.latent.curvature import curvature, times
-from bayesglm.latent.density import Cells, ahead, behind_field
+from bayesglm.latent.density import ahead, behind_field
 from bayesglm.latent.hyper import Hyper
 from bayesglm.latent.kernel import inner, kernel
 from bayesglm.latent.layout import Layout
 from bayesglm.latent.loadings import multiply
 from bayesglm.latent.mode import without_negative
 from bayesglm.latent.predictors import gather, predictors, predictors_back, scatter
+from bayesglm.latent.record import record
 from bayesglm.latent.transport import Reference
 
 Array = NDArray[np.float64]
+Index = NDArray[np.int64]
 
 
+@record
 class Anchor(NamedTuple):
     """Where a likelihood is expanded.
 
@@ -53,6 +56,7 @@ class Anchor(NamedTuple):
     constants: Array
 
 
+@record
 class Expansion(NamedTuple):
     """T, a sum over rows.
 
@@ -83,18 +87,6 @@ class Expansion(NamedTuple):
         return Expansion(*(mine + times * theirs for mine, theirs in zip(self, other, strict=True)))
 
 
-class Scale(NamedTuple):
-    """How many rows each row of a batch stands for.
-
-    Attributes
-    ----------
-    scale : array, shape (1,)
-        total / batch.
-    """
-
-    scale: Array
-
-
 def expansion(batch: Batch, anchor: Anchor) -> Expansion:
     """Return T of some rows; H is positive semi-definite: the expected information where the observed curvature may not be.
 
@@ -121,7 +113,7 @@ def expansion(batch: Batch, anchor: Anchor) -> Expansion:
 
 def batch_arrays(
     batch: Batch, hyper: Hyper, reference: Reference, anchor: Anchor, total: Expansion, rows: int,
-) -> tuple[NDArray[Any], ...]:
+) -> tuple[Any, ...]:
     """Return what `packed_batch` takes after q and gradient.
 
     Parameters
@@ -144,28 +136,32 @@ def batch_arrays(
     likelihood = batch.likelihood
     eta = np.zeros((len(likelihood.predicted), len(likelihood.pattern)))
     address = address_of(likelihood.kernel, eta, np.zeros(len(likelihood.constants)), likelihood.data)
-    return (*batch.layout, *hyper, *reference, np.array([scale]), *anchor, *left, likelihood.pattern, address, *likelihood.data)
-
-
-_unpack = unpacking(Layout, Hyper, Reference, Scale, Anchor, Expansion, Cells)
+    return (batch.layout, hyper, reference, anchor, left, np.array([scale]), likelihood.pattern, address, *likelihood.data)
 
 
 @kernel
-def packed_batch(q: Array, gradient: Array, *arrays: Any) -> float:
+def packed_batch(
+    q: Array, gradient: Array, layout: Layout, hyper: Hyper, reference: Reference, anchor: Anchor, left: Expansion,
+    stands_for: Array, pattern: Index, address: Index, *data: Array,
+) -> float:
     """Return the log density at q as a batch tells it, and fill in its gradient; minus infinity where a parameter overflows.
 
-    The arrays are those of `batch_arrays`.
+    Parameters
+    ----------
+    q, gradient : array
+        Coordinates, and what is filled in.
+    layout, hyper, reference, anchor, left, stands_for, pattern, address, data
+        `batch_arrays`; each row of the batch stands for so many rows.
     """
-    layout, hyper, reference, each, anchor, left, cells, data = _unpack(arrays)
-    before = ahead(q, layout, hyper, reference, cells.pattern)
-    failed, (value, d_eta, d_constants) = call(cells.address[0], before.eta, before.constants, data)
+    before = ahead(q, layout, hyper, reference, pattern)
+    failed, (value, d_eta, d_constants) = call(address[0], before.eta, before.constants, data)
     if failed:
         gradient[:] = 0.0
         return -np.inf
     r, core = multiply(layout, before.moved.by, before.moved.w, before.moved.v)
     more, m_r, m_q, m_constants = quadratic(layout, anchor, left, r, core, before.constants)
-    d_r, d_q = predictors_back(layout, scatter(d_eta, cells.pattern, layout.columns.shape[1]), len(r))
-    scale = each.scale[0]
+    d_r, d_q = predictors_back(layout, scatter(d_eta, pattern, layout.columns.shape[1]), len(r))
+    scale = stands_for[0]
     total, slope = behind_field(layout, reference, before, scale * value.item() + more, scale * d_r + m_r, scale * d_q + m_q,
                                 scale * d_constants + m_constants)
     gradient[:] = slope

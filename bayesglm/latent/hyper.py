@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesglm.latent.kernel import kernel
+from bayesglm.latent.record import record
 from bayesglm.priors import Prior
 
 Array = NDArray[np.float64]
@@ -23,6 +24,7 @@ SIGNED, LOGARITHM, INTERVAL = 0, 1, 2
 ABSOLUTE = 4  # place of |d| in `bayesglm.log_density.LogDensity`
 
 
+@record
 class Hyper(NamedTuple):
     """The hyperparameters as arrays, one row each.
 

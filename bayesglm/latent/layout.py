@@ -31,6 +31,7 @@ from bayesglm.latent.kernel import kernel
 from bayesglm.latent.nodes import Alike, Tied, live, nodes_of
 from bayesglm.latent.owned import Own, own_arrays
 from bayesglm.latent.placed import Core, Placed
+from bayesglm.latent.record import record
 from bayesglm.latent.walks import level_reads, shear, taken_up, unit_line
 from bayesglm.model import coefficient_parts, column_scale
 from bayesglm.priors import LKJ, Beta, Prior
@@ -41,6 +42,7 @@ Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 
+@record
 class Layout(NamedTuple):
     """What compiled code reads: arrays only. P predictors, n patterns, C core entries, B blocks, S sparse coordinates.
 

@@ -23,11 +23,13 @@ from bayesglm.latent.kernel import inner, kernel
 from bayesglm.latent.layout import Layout, pattern_of
 from bayesglm.latent.loadings import Loadings, loadings, transpose, transpose_back
 from bayesglm.latent.precision import precision, precision_back
+from bayesglm.latent.record import record
 from bayesglm.latent.ties import Ties, from_axes, from_axes_back, onto_axes, onto_axes_back, tied, tied_back, ties, ties_back
 
 Array = NDArray[np.float64]
 
 
+@record
 class Reference(NamedTuple):
     """What the transport knows of the data.
 
