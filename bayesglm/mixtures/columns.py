@@ -18,17 +18,17 @@ from bayesglm.errors import (
     LevelError,
     MissingValueError,
     NegativeExposureError,
-    OptionError,
     ZeroExposureError,
     unknown,
 )
 from bayesglm.mixtures.ascent import Block
 from bayesglm.mixtures.component import Array, Component, Layout
 from bayesglm.mixtures.expectation import Hidden, Rows
+from bayesglm.mixtures.scorer.transforms import IDENTITY, Transform, log_slopes
+from bayesglm.mixtures.transforms import transformed
 from bayesglm.registry import discover
 
 PACKAGE = "bayesglm.mixtures.components"
-TRANSFORMS = ("log",)
 _FURTHEST = 1e100
 MISSING = ("refuse", "marginalise")
 
@@ -59,7 +59,7 @@ class Part:
         if layout.levels:
             found = _codes(table[layout.names[0]], layout.levels)[:, None]
         else:
-            raw = raw_numbers(table, layout.names, frozenset(np.array(layout.names)[layout.log].tolist()))
+            raw = transformed(table, layout.names, dict(zip(layout.names, layout.transforms, strict=True)))
             for name, values in zip(layout.names, raw.T, strict=True):
                 self.component.check_values(name, values)
             found = np.asarray((raw - layout.center) / layout.scale)
@@ -72,8 +72,8 @@ class Part:
         """Return the log of d number / d value for each row: a density of numbers plus this is one in original units."""
         values = numbers[:, :len(self.layout.names)]
         held = ~np.isnan(values)
-        logs = np.where(self.layout.log, self.layout.center + self.layout.scale * np.where(held, values, 0.0), 0.0)
-        return np.asarray(-(held * (np.log(self.layout.scale) + logs)).sum(axis=1))
+        of_scale = (held * np.log(self.layout.scale)).sum(axis=1)
+        return np.asarray(log_slopes(self.layout.transforms, self.layout.center + self.layout.scale * values) - of_scale)
 
     def block(self, numbers: Array) -> Block:
         """Return the block of an ascent, with the prior that these numbers give."""
@@ -141,7 +141,7 @@ def members() -> Mapping[str, Component]:
     return {**known, **{each.name: each for each in twins}}
 
 
-def parts_of(columns: Sequence[str], table: Table, components: Mapping[str, Component], transform: Mapping[str, str],
+def parts_of(columns: Sequence[str], table: Table, components: Mapping[str, Component], transforms: Mapping[str, Transform],
              exposure: Mapping[str, str] | None = None, *, missing: bool = False) -> tuple[Part, ...]:
     """Return the parts of a row: the joint columns of each component together, the others one by one.
 
@@ -155,8 +155,8 @@ def parts_of(columns: Sequence[str], table: Table, components: Mapping[str, Comp
         The rows that give scales and levels.
     components : mapping
         Component of each column.
-    transform : mapping
-        Column to how it is transformed.
+    transforms : mapping
+        Of the columns that have one.
     exposure : mapping, optional
         Column of counts to the column that multiplies its mean.
     missing : bool
@@ -173,7 +173,7 @@ def parts_of(columns: Sequence[str], table: Table, components: Mapping[str, Comp
     for name in columns:
         each = components[name]
         groups.setdefault(each.name if each.joint else f"{each.name} {name}", []).append(name)
-    parts = [_part(components[names[0]], tuple(names), table, frozenset(transform), exposure, missing=missing)
+    parts = [_part(components[names[0]], tuple(names), table, transforms, exposure, missing=missing)
              for names in groups.values()]
     return tuple(sorted(parts, key=lambda part: part.component.latent is not None))  # as an ascent wants its blocks
 
@@ -206,18 +206,6 @@ def read_rows(frame: object, names: Sequence[str]) -> tuple[Table, Schema]:
     return read_table(frame, names, missing=dict.fromkeys(names, KEEP))
 
 
-def check_transform(columns: Sequence[str], components: Mapping[str, Component], transform: Mapping[str, str]) -> None:
-    """Raise where a transform is unknown, or does not go with its column."""
-    for name, how in transform.items():
-        if name not in columns:
-            raise unknown("column in transform=", name, columns)
-        if how not in TRANSFORMS:
-            raise unknown("transform", how, TRANSFORMS)
-        if not components[name].scaled:
-            raise OptionError(f"transform={how!r} for a {components[name].name} component", column=name, value=how,
-                              rule="only columns with a scale of their own are transformed", fix="Leave the transform out.")
-
-
 def _check_exposure(columns: Sequence[str], components: Mapping[str, Component], exposure: Mapping[str, str]) -> None:
     for name, column in exposure.items():
         if name not in columns:
@@ -231,26 +219,26 @@ def _check_exposure(columns: Sequence[str], components: Mapping[str, Component],
                                 rule="an exposure is given, it is not described", fix="Leave it out of the columns.")
 
 
-def _part(component: Component, names: tuple[str, ...], table: Table, logs: frozenset[str], exposure: Mapping[str, str], *,
-          missing: bool) -> Part:
+def _part(component: Component, names: tuple[str, ...], table: Table, transforms: Mapping[str, Transform],
+          exposure: Mapping[str, str], *, missing: bool) -> Part:
     size = len(names)
     described = component.missing if missing and component.missing is not None else component
-    plain = Layout(names, (), np.zeros(size, np.bool_), np.zeros(size), np.ones(size), missing)
+    plain = Layout(names, (), tuple(transforms.get(name, IDENTITY) for name in names), np.zeros(size), np.ones(size),
+                   missing)
     if not component.joint:
         column = table[names[0]]
         levels = ("False", "True") if column.kind == "boolean" else _held(column).as_category().levels
         codes = _codes(column, levels)
         _checked(component, names, codes[:, None], missing=missing)
         return Part(described, replace(plain, levels=levels))
-    raw = raw_numbers(table, names, logs)
+    raw = transformed(table, names, transforms)
     _checked(component, names, raw, missing=missing)
     if component.exposed:
         exposed = replace(plain, exposure=tuple(exposure.get(name, "") for name in names))
         return Part(described, replace(exposed, exposure_unit=_usual(exposures(table, exposed), exposed)))
     if not component.scaled:
         return Part(described, plain)
-    log = np.array([name in logs for name in names])
-    return Part(described, replace(plain, log=log, center=np.nanmean(raw, axis=0), scale=np.nanstd(raw, axis=0)))
+    return Part(described, replace(plain, center=np.nanmean(raw, axis=0), scale=np.nanstd(raw, axis=0)))
 
 
 def _checked(component: Component, names: Sequence[str], raw: Array, *, missing: bool) -> None:
@@ -305,20 +293,6 @@ def exposures(table: Table, layout: Layout) -> Array:
         raise_where((values == 0) & (table[name].values > 0), ZeroExposureError, "{} rows with a count and no exposure",
                     column=name, values=table[name].values, rule="nothing is counted where nothing is exposed",
                     fix=f"Check the join that brought {column!r} in.")
-        found[:, j] = values
-    return found
-
-
-def raw_numbers(table: Table, names: Sequence[str], logs: frozenset[str]) -> Array:
-    """Return columns side by side, those in ``logs`` on the log scale."""
-    found = np.empty((table.rows, len(names)))
-    for j, name in enumerate(names):
-        values = table[name].values.astype(np.float64)
-        if name in logs:
-            raise_where(values <= 0, ColumnTypeError, "{} values at or below 0", column=name, values=values,
-                        rule="a logarithm needs values above 0",
-                        fix=f"Drop the rows, or leave {name!r} out of transform=.")
-            values = np.log(values)
         found[:, j] = values
     return found
 

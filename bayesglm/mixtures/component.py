@@ -35,6 +35,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesglm.mixtures.scorer.transforms import Transform
+
 Array = NDArray[np.float64]
 Params = Mapping[str, Array]
 
@@ -49,10 +51,10 @@ class Layout:
         The columns.
     levels : tuple of str
         Levels of a categorical column, else empty.
-    log : bool array, shape (feature,)
-        Whether a column was put on the log scale.
+    transforms : tuple of Transform
+        Of each column, on whose scale it is described.
     center, scale : array, shape (feature,)
-        ``value = center + scale * number``, on the log scale where there is one.
+        ``transformed value = center + scale * number``.
     missing : bool
         Whether values may be missing.
     exposure : tuple of str
@@ -63,7 +65,7 @@ class Layout:
 
     names: tuple[str, ...]
     levels: tuple[str, ...]
-    log: NDArray[np.bool_]
+    transforms: tuple[Transform, ...]
     center: Array
     scale: Array
     missing: bool = False
@@ -166,7 +168,7 @@ class Component:
     joint : bool
         Whether all its columns stand in one block; else each column has a block of its own.
     scaled : bool
-        Whether its columns are standardised, and may be put on the log scale.
+        Whether its columns are standardised, and may be transformed.
     check : callable
         ``check(name, values)`` raises where a column as a whole cannot be described.
     prior : callable
@@ -189,7 +191,7 @@ class Component:
         ``simulate(params, labels, exposure, rng)`` draws one row of data from the posterior predictive of each component
         named in labels; exposure has shape (row, column), or (1, 1) where it is 1 throughout.
     draw : callable
-        ``draw(params, layout, size, rng)`` gives posterior draws in the units of the columns (logs where there is a log).
+        ``draw(params, layout, size, rng)`` gives posterior draws in the units of the columns, after the transform.
     describe : callable
         ``describe(params, layout)`` gives the columns of the component table, in original units: ``x_mean`` and ``x_sd`` for
         a number, ``x=level`` for the levels of a category, and what else there is to say.
@@ -286,19 +288,18 @@ def filled(data: Array) -> Array:
 
 
 def describe_numbers(mean: Array, variance: Array, layout: Layout) -> Mapping[str, Array]:
-    """Return mean and sd of each column in original units; a log scale gives the log-normal's.
+    """Return mean and sd of each column in original units.
 
     Examples
     --------
-    >>> layout = Layout(("x",), (), np.array([False]), np.array([10.0]), np.array([2.0]))
+    >>> from bayesglm.mixtures.scorer.transforms import IDENTITY
+    >>> layout = Layout(("x",), (), (IDENTITY,), np.array([10.0]), np.array([2.0]))
     >>> {name: float(value[0]) for name, value in describe_numbers(np.array([[1.0]]), np.array([[4.0]]), layout).items()}
     {'x_mean': 12.0, 'x_sd': 4.0}
     """
     center, spread = layout.center + layout.scale * mean, layout.scale**2 * variance
     shown: dict[str, Array] = {}
     for j, name in enumerate(layout.names):
-        m, v = center[:, j], spread[:, j]
-        if layout.log[j]:
-            m, v = np.exp(m + v / 2), np.expm1(v) * np.exp(2 * m + v)
+        m, v = layout.transforms[j].moments(center[:, j], spread[:, j])
         shown |= {f"{name}_mean": m, f"{name}_sd": np.sqrt(v)}
     return shown

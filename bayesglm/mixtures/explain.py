@@ -211,5 +211,4 @@ def _ends(part: Part, column: int, numbers: Array) -> Array:
 
 def _units(part: Part, column: int, numbers: Array) -> Array:
     layout = part.layout
-    value = layout.center[column] + layout.scale[column] * numbers
-    return np.asarray(np.exp(value) if layout.log[column] else value)
+    return layout.transforms[column].inverse(layout.center[column] + layout.scale[column] * numbers)

@@ -99,11 +99,11 @@ class FittedMixture:
     def components(self) -> pd.DataFrame:
         """One line a component, the largest first: id, mean weight with 90% interval, mean and sd in original units.
 
-        The weights' intervals are equal-tailed, from posterior draws with the fit's seed. A column on the log scale has
-        the mean and sd of a log-normal; a categorical one has the probability of each level. Means and sds are those of
-        the expected parameters. With a projection they are those of the scores, and what mean scores stand for is added:
-        ``x_mean`` for each column, ``x_median`` where it is on the log scale. ``distinguished_by`` says in which columns a
-        component differs most from the others.
+        The weights' intervals are equal-tailed, from posterior draws with the fit's seed. A transformed column has
+        the mean and sd of its values, not of the transformed ones; a categorical one has the probability of each level. Means
+        and sds are those of the expected parameters. With a projection they are those of the scores, and what mean scores
+        stand for is added: ``x_mean`` for each column, ``x_median`` where it is transformed. ``distinguished_by`` says in
+        which columns a component differs most from the others.
         """
         weights = self.prior.draw(self.posterior.weights, _INTERVAL_DRAWS, np.random.default_rng(self.seed))
         low, high = interval_names("weight", LEVEL)
@@ -112,7 +112,7 @@ class FittedMixture:
         shown |= {"weight": self.weights, low: ends[0], high: ends[1]}
         for part, params in zip(self.parts, self.posterior.params, strict=True):
             shown |= part.component.describe(params, part.layout)
-        found = contrasts(self.parts, pd.DataFrame(shown), self.weights)
+        found = contrasts(self.parts, self.posterior.params, self.weights)
         if self.projection is not None:
             shown |= self.projection.describe(np.column_stack([shown[f"{name}_mean"] for name in self.projection.names]))
         return pd.DataFrame(shown | {"distinguished_by": [distinguished_by(found, k) for k in range(self.posterior.size)]})
@@ -179,8 +179,8 @@ class FittedMixture:
         Returns
         -------
         DataTree
-            Group ``posterior``, dims chain, draw, component and, for Gaussian columns, feature; parameters of a column on
-            the log scale are on the log scale. Where two kinds of components would have the same names for theirs, names and
+            Group ``posterior``, dims chain, draw, component and, for Gaussian columns, feature; parameters of a
+            transformed column are on its scale. Where two kinds of components would have the same names for theirs, names and
             dims carry the component in front: ``diagonal_gaussian_mean`` over ``diagonal_gaussian_feature``.
         """
         rng, size = np.random.default_rng(check_seed(seed)), _checked_size(size)

@@ -1,6 +1,6 @@
 """Injection: synthetic anomalies of known kind and size in a clean table, and how many of them are found.
 
-Sizes are in sds of each column (of its logarithm where the fit takes it). To add a kind, write its function and name it in
+Sizes are in sds of each column, after its transform where the fit has one. To add a kind, write its function and name it in
 `KINDS`.
 """
 
@@ -18,7 +18,9 @@ from bayesglm.data.door import read_table
 from bayesglm.errors import ColumnTypeError, OptionError, unknown
 from bayesglm.mixtures.component import Array
 from bayesglm.mixtures.fitted import FittedMixture
+from bayesglm.mixtures.scorer.transforms import IDENTITY, Transform, inverse
 from bayesglm.mixtures.thresholds import by_rate, share
+from bayesglm.mixtures.transforms import transformed, transforms_of
 from bayesglm.predict import LEVEL, check_seed, interval_names
 
 Recipe = Callable[[Array, NDArray[np.intp], float, np.random.Generator], Array]
@@ -98,7 +100,7 @@ class Injected:
 
 
 def inject(data: Any, columns: Sequence[str], kind: str, *, size: float, seed: int, rows: int | None = None,
-           log: Sequence[str] = ()) -> Injected:
+           transform: Mapping[str, str | Transform] | None = None) -> Injected:
     """Return a table with synthetic anomalies of one kind.
 
     Parameters
@@ -115,13 +117,13 @@ def inject(data: Any, columns: Sequence[str], kind: str, *, size: float, seed: i
         Same seed, same rows and directions.
     rows : int, optional
         How many rows are changed; one in a hundred without it, at least one.
-    log : sequence of str
-        Columns that are changed on the log scale.
+    transform : mapping, optional
+        Column to the scale on which it is changed, as for `Mixture`.
 
     Returns
     -------
     Injected
-        Whole numbers stay whole and at or above 0 where they were.
+        Whole numbers stay whole, at or above 0 where they were, and 1 where their transform does not take what they would be.
 
     Examples
     --------
@@ -139,19 +141,18 @@ def inject(data: Any, columns: Sequence[str], kind: str, *, size: float, seed: i
         if table[name].kind != "numeric":
             raise ColumnTypeError(f"the column holds a {table[name].kind}", column=name, value=table[name].kind,
                                   rule="only numbers can be moved by a size", fix=f"Leave {name!r} out of the columns.")
-    raw = np.column_stack([table[name].values.astype(np.float64) for name in columns])
-    logs = np.array([name in log for name in columns])
-    if (raw[:, logs] <= 0).any():
-        raise OptionError("values at or below 0 in a column of log=", rule="a logarithm needs values above 0",
-                          fix="Leave it out.")
-    x = np.where(logs, np.log(np.where(logs, raw, 1.0)), raw)
+    given = transforms_of(transform or {}, columns)
+    raw, x = transformed(table, columns, {}), transformed(table, columns, given)
+    scales = [given.get(name, IDENTITY) for name in columns]
     center, spread = x.mean(axis=0), x.std(axis=0)
     rng = np.random.default_rng(check_seed(seed))
     held = _rows(table.rows, rows, KINDS[kind], rng)
     changed = center + spread * KINDS[kind].change((x - center) / np.where(spread > 0, spread, 1.0), held, float(size), rng)
-    back = np.where(logs, np.exp(changed), changed)
+    back = inverse(scales, changed)
     counts = np.array([table[name].integer for name in columns])
-    back = np.where(counts, np.where(raw.min(axis=0) >= 0, np.maximum(np.round(back), 0), np.round(back)), back)
+    rounded = np.where(raw.min(axis=0) >= 0, np.maximum(np.round(back), 0), np.round(back))
+    taken = np.column_stack([how.holds(rounded[:, j]) for j, how in enumerate(scales)])
+    back = np.where(counts, np.where(taken, rounded, 1.0), back)
     whole = raw.copy()
     whole[held] = back
     labels = np.zeros(table.rows, np.int64)
@@ -174,22 +175,22 @@ def _rows(total: int, wanted: int | None, kind: Kind, rng: np.random.Generator) 
 def detection_rates(fit: FittedMixture, data: Any, *, sizes: Sequence[float], kinds: Sequence[str], rate: float, seed: int,
                     rows: int | None) -> pd.DataFrame:
     """Return how many injected rows are flagged; see `MixtureFit.detection_rates`."""
-    layouts = {name: bool(part.layout.log[j]) for part in fit.parts for j, name in enumerate(part.layout.names)
-               if not part.layout.levels}
+    scales = {name: how for part in fit.parts if not part.layout.levels
+              for name, how in zip(part.layout.names, part.layout.transforms, strict=True)}
     if fit.projection is not None:
-        others = {name: log for name, log in layouts.items() if name not in fit.projection.names}
-        layouts = {**dict(zip(fit.projection.columns, fit.projection.log, strict=True)), **others}
-    if not layouts:
+        others = {name: how for name, how in scales.items() if name not in fit.projection.names}
+        scales = {**fit.projection.by_column, **others}
+    if not scales:
         raise OptionError("the mixture has no numeric column", rule="anomalies are injected into numbers",
                           fix="Add a numeric column.")
-    columns, log = list(layouts), [name for name, on_log in layouts.items() if on_log]
+    columns = list(scales)
     clean = _frame(fit, data)
     threshold = by_rate(fit.tail_probability(data, seed=seed), rate)
     low, high = interval_names("detected", LEVEL)
     lines = []
     for kind in kinds:
         for size in sizes:
-            found = inject(clean, columns, kind, size=size, seed=seed, rows=rows, log=log)
+            found = inject(clean, columns, kind, size=size, seed=seed, rows=rows, transform=scales)
             changed = clean.assign(**{name: found.data[name].to_numpy() for name in columns})
             hit = threshold.flags(fit.tail_probability(changed[found.labels > 0], seed=seed))
             told = share(int(hit.sum()), len(hit))

@@ -137,8 +137,9 @@ class LastingMixture(FittedMixture):
         OptionError
             The earlier fit has other columns, components or transforms.
         """
-        described = [sorted((name, part.component.name, bool(log)) for part in fit.parts
-                            for name, log in zip(part.layout.names, part.layout.log, strict=True)) for fit in (before, self)]
+        described = [sorted((name, part.component.name, how.name) for part in fit.parts
+                            for name, how in zip(part.layout.names, part.layout.transforms, strict=True))
+                     for fit in (before, self)]
         if described[0] != described[1]:
             raise OptionError(f"the earlier fit describes {described[0]}", value=described[0],
                               rule=f"ids are matched where both describe the same, here {described[1]}",

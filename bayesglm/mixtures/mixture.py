@@ -14,7 +14,7 @@ from bayesglm.data.schema import Schema
 from bayesglm.data.table import Finding, Table
 from bayesglm.errors import DuplicateColumnError, OptionError, unknown
 from bayesglm.mixtures.ascent import Problem
-from bayesglm.mixtures.columns import MISSING, Part, check_transform, columns_of, components_of, exposure_of, parts_of, read_rows
+from bayesglm.mixtures.columns import MISSING, Part, columns_of, components_of, exposure_of, parts_of, read_rows
 from bayesglm.mixtures.expectation import Rows
 from bayesglm.mixtures.findings import findings_of
 from bayesglm.mixtures.fit import MixtureFit
@@ -24,6 +24,7 @@ from bayesglm.mixtures.model import build
 from bayesglm.mixtures.projection import Projection, projection_of
 from bayesglm.mixtures.sampled import ASCENT, ENGINES, run
 from bayesglm.mixtures.search import SUBSAMPLE
+from bayesglm.mixtures.transforms import Given, check_scaled, transforms_of
 from bayesglm.mixtures.weights import WEIGHTS, Weights
 from bayesglm.predict import check_seed
 
@@ -48,7 +49,8 @@ class Mixture:
     max_components : int
         Most components that are tried; the number that is used is found.
     transform : mapping, optional
-        Column to ``"log"``: Gaussian on the log scale.
+        Column to the scale on which it is described: ``"log"``, ``"log1p"``, ``"sqrt"`` or ``"power:0.25"`` (any exponent above
+        0), or a `Transform` of your own. Densities stay in original units.
     component : str or mapping
         What describes the numeric columns (``"gaussian"``, ``"student_t"``, ``"negative_binomial"``; a wrong name lists
         all), or column to that.
@@ -95,7 +97,7 @@ class Mixture:
         data: Any,
         *,
         max_components: int = 20,
-        transform: Mapping[str, str] | None = None,
+        transform: Given | None = None,
         component: str | Mapping[str, str] = "gaussian",
         weights: str = "dirichlet_process",
         concentration: float = 1.0,
@@ -119,13 +121,14 @@ class Mixture:
         table, schema = read_rows(data if surveyed is None else surveyed.sample, read)
         if table.rows < 2:
             raise OptionError("the table has one row", value=1, rule="a mixture needs at least two rows", fix="Add rows.")
-        components, transform = components_of(names, table, component), dict(transform or {})
-        check_transform(names, components, transform)
-        projected = projection_of(projection, scores, table, components, frozenset(transform))
+        components = components_of(names, table, component)
+        transforms = transforms_of(transform or {}, names)
+        check_scaled(transforms, components)
+        projected = projection_of(projection, scores, table, components, transforms)
         if projected is not None:
             table, components = projected.extend(table), projected.described(components)
-            transform = {}
-        parts = parts_of(tuple(components), table, components, transform, exposure_of(exposure, components),
+            transforms = {}
+        parts = parts_of(tuple(components), table, components, transforms, exposure_of(exposure, components),
                          missing=missing == "marginalise")
         width = 1 + sum(part.width for part in parts)
         _check_size(width, table)

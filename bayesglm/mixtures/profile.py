@@ -4,21 +4,21 @@ How far a column tells a component from the rest of the mixture is the total var
 
     TV = 1/2 sum |p_k(x) - p_rest(x)|  (an integral for numbers),   between 0 (tells nothing) and 1 (tells all),
 
-so numbers and categories can be put in one order. Numbers are Gaussian here, by the means and sds of the component table, on the
-log scale where the column is.
+so numbers and categories can be put in one order. Numbers are Gaussian here, by means and sds after the column's
+transform: the distance is the same on either scale.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 
 from bayesglm.mixtures.columns import Part
-from bayesglm.mixtures.component import Array
+from bayesglm.mixtures.component import Array, Params
+from bayesglm.mixtures.scorer.transforms import IDENTITY
 
 LEAST = 0.25
 MOST = 3
@@ -51,32 +51,29 @@ def _rest(weights: Array) -> Array:
     return np.asarray(others / others.sum(axis=1, keepdims=True))
 
 
-def of_numbers(name: str, mean: Array, sd: Array, weights: Array, *, log: bool) -> Contrast:
+def of_numbers(name: str, mean: Array, center: Array, sd: Array, weights: Array) -> Contrast:
     """Return the contrast of a numeric column.
 
     Parameters
     ----------
     name : str
         The column.
-    mean, sd : array, shape (component,)
+    mean : array, shape (component,)
         Of each component, in original units.
+    center, sd : array, shape (component,)
+        Mean and sd of each after the column's transform.
     weights : array, shape (component,)
         Weights, summing to one; at least two components.
-    log : bool
-        Whether the column is log-normal.
 
     Examples
     --------
-    >>> found = of_numbers("x", np.array([0.0, 9.0]), np.array([1.0, 1.0]), np.array([0.5, 0.5]), log=False)
+    >>> found = of_numbers("x", np.array([0.0, 9.0]), np.array([0.0, 9.0]), np.array([1.0, 1.0]), np.array([0.5, 0.5]))
     >>> found.distance.round(2).tolist(), found.text[1]
     ([1.0, 1.0], 'x 9 (others 0)')
     """
     rest = _rest(weights)
     typical = rest @ mean
-    center, spread = mean, np.maximum(sd, 1e-12 * np.maximum(np.abs(mean), 1e-300))
-    if log:
-        variance = np.log1p((sd / mean) ** 2)
-        center, spread = np.log(mean) - variance / 2, np.sqrt(np.maximum(variance, 1e-24))
+    spread = np.maximum(sd, 1e-12 * np.maximum(np.abs(center), 1e-300))
     grid = np.unique((center + np.outer(np.linspace(-_REACH, _REACH, _POINTS // len(center) + 64), spread)).ravel())
     passed = np.asarray(stats.norm.cdf(grid[:, None], center, spread)).T
     mass = np.diff(passed, axis=1)
@@ -105,32 +102,33 @@ def short(value: float) -> str:
     return f"{value:.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
-def contrasts(parts: Sequence[Part], table: pd.DataFrame, weights: Array) -> tuple[Contrast, ...]:
+def contrasts(parts: Sequence[Part], params: Sequence[Params], weights: Array) -> tuple[Contrast, ...]:
     """Return the contrast of every column; none where there is one component.
 
     Parameters
     ----------
     parts : sequence of Part
         The columns.
-    table : pandas.DataFrame
-        Means and sds, or probabilities of levels, as `MixtureFit.components` has them.
+    params : sequence of mapping
+        Parameters of each part.
     weights : array, shape (component,)
         Weights of the components.
     """
     if len(weights) < 2:
         return ()
-    columns = {str(name): values.to_numpy() for name, values in table.items()}
-    return tuple(each for part in parts for each in _of_part(part, columns, weights))
+    return tuple(each for part, held in zip(parts, params, strict=True) for each in _of_part(part, held, weights))
 
 
-def _of_part(part: Part, columns: Mapping[str, Array], weights: Array) -> list[Contrast]:
+def _of_part(part: Part, params: Params, weights: Array) -> list[Contrast]:
     layout = part.layout
+    columns = part.component.describe(params, layout)
     if layout.levels:
         name = layout.names[0]
         shares = np.column_stack([columns[f"{name}={level}"] for level in layout.levels])
         return [of_levels(name, shares, layout.levels, weights)]
-    return [of_numbers(name, columns[f"{name}_mean"].astype(np.float64), columns[f"{name}_sd"].astype(np.float64), weights,
-                       log=bool(layout.log[j])) for j, name in enumerate(layout.names)]
+    scaled = part.component.describe(params, replace(layout, transforms=(IDENTITY,) * len(layout.names)))
+    return [of_numbers(name, columns[f"{name}_mean"], scaled[f"{name}_mean"], scaled[f"{name}_sd"], weights)
+            for name in layout.names]
 
 
 def distinguished_by(found: Sequence[Contrast], component: int) -> str:

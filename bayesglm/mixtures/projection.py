@@ -3,8 +3,8 @@
     z = (x - center) / scale,    scores = z V    (whitened: scores / sd of each score)
 
 V holds the leading eigenvectors of the correlation matrix of the rows it was learnt from; the largest entry of each is positive,
-so that learning again from like rows gives like scores. Whitening removes what the sizes of the scores say. A column on the log
-scale is its logarithm throughout. Made by `Mixture`, kept by `MixtureFit`.
+so that learning again from like rows gives like scores. Whitening removes what the sizes of the scores say. A transformed
+column is on its scale throughout. Made by `Mixture`, kept by `MixtureFit`.
 Source: Jolliffe (2002), Principal Component Analysis, chapters 2 and 3.
 """
 
@@ -18,8 +18,9 @@ import numpy as np
 from bayesglm.data.faults import raise_where
 from bayesglm.data.table import Column, Table
 from bayesglm.errors import DuplicateColumnError, MissingValueError, OptionError, unknown
-from bayesglm.mixtures.columns import raw_numbers
 from bayesglm.mixtures.component import Array, Component
+from bayesglm.mixtures.scorer.transforms import IDENTITY, Transform, inverse, log_slopes
+from bayesglm.mixtures.transforms import transformed
 
 PROJECTIONS = ("pca", "whiten")
 _SMALLEST = 1e-10  # share of the variance below which a direction holds rounding only
@@ -33,8 +34,8 @@ class Projection:
     ----------
     columns : tuple of str
         The columns.
-    log : tuple of bool
-        Which of them are on the log scale.
+    transforms : tuple of Transform
+        Of each.
     center, scale : array, shape (column,)
         Mean and sd of each.
     loadings : array, shape (column, score)
@@ -46,7 +47,7 @@ class Projection:
     """
 
     columns: tuple[str, ...]
-    log: tuple[bool, ...]
+    transforms: tuple[Transform, ...]
     center: Array
     scale: Array
     loadings: Array
@@ -59,9 +60,9 @@ class Projection:
         return tuple(f"pc{j + 1}" for j in range(len(self.sd)))
 
     @property
-    def logs(self) -> frozenset[str]:
-        """The columns on the log scale."""
-        return frozenset(name for name, log in zip(self.columns, self.log, strict=True) if log)
+    def by_column(self) -> dict[str, Transform]:
+        """The transform of each column."""
+        return dict(zip(self.columns, self.transforms, strict=True))
 
     def extend(self, table: Table) -> Table:
         """Return a table with the scores behind its columns.
@@ -69,7 +70,7 @@ class Projection:
         Raises
         ------
         BayesGLMError
-            A missing value, or one at or below 0 in a column on the log scale.
+            A missing value, or one that its column's transform does not take.
         """
         found = (self._numbers(table) - self.center) / self.scale @ self.loadings / self.sd
         scores = {name: Column(name, "numeric", found[:, j]) for j, name in enumerate(self.names)}
@@ -82,18 +83,16 @@ class Projection:
         --------
         >>> x = np.arange(1.0, 7.0)
         >>> table = Table({"a": Column("a", "numeric", x), "b": Column("b", "numeric", 3 * x + 1)}, 6)
-        >>> found = learn(("a", "b"), table, frozenset(), scores=1)
+        >>> found = learn(("a", "b"), table, {}, scores=1)
         >>> found.explained.round(6).tolist(), found.back(np.zeros((1, 1))).tolist()
         ([1.0], [[3.5, 11.5]])
         """
-        values = self.center + self.scale * (scores * self.sd @ self.loadings.T)
-        return np.where(self.log, np.exp(np.where(self.log, values, 0.0)), values)
+        return inverse(self.transforms, self.center + self.scale * (scores * self.sd @ self.loadings.T))
 
     def describe(self, scores: Array) -> Mapping[str, Array]:
-        """Return what mean scores (component, score) stand for by column: ``x_mean``, ``x_median`` on the log scale."""
+        """Return what mean scores (component, score) stand for by column: ``x_mean``, ``x_median`` of a transformed one."""
         values = self.back(scores)
-        return {f"{name}_{'median' if log else 'mean'}": values[:, j]
-                for j, (name, log) in enumerate(zip(self.columns, self.log, strict=True))}
+        return {f"{name}_{how.middle}": values[:, j] for j, (name, how) in enumerate(self.by_column.items())}
 
     def log_jacobian(self, table: Table) -> Array:
         """Return the log of d scores / d columns of each row, shape (row,).
@@ -102,8 +101,8 @@ class Projection:
         """
         if self.loadings.shape[0] != self.loadings.shape[1]:
             return np.zeros(table.rows)
-        logs = self._numbers(table)[:, np.array(self.log)].sum(axis=1)
-        return np.asarray(-logs - np.log(self.scale).sum() - np.log(self.sd).sum())
+        slopes = log_slopes(self.transforms, self._numbers(table))
+        return np.asarray(slopes - np.log(self.scale).sum() - np.log(self.sd).sum())
 
     def described(self, components: Mapping[str, Component]) -> dict[str, Component]:
         """Return the component of each score and of every other column."""
@@ -111,18 +110,18 @@ class Projection:
         return {**dict.fromkeys(self.names, components[self.columns[0]]), **others}
 
     def _numbers(self, table: Table) -> Array:
-        return _complete(table, self.columns, self.logs)
+        return _complete(table, self.columns, self.by_column)
 
 
-def _complete(table: Table, columns: Sequence[str], logs: frozenset[str]) -> Array:
-    found = raw_numbers(table, columns, logs)
+def _complete(table: Table, columns: Sequence[str], transforms: Mapping[str, Transform]) -> Array:
+    found = transformed(table, columns, transforms)
     for j, name in enumerate(columns):
         raise_where(np.isnan(found[:, j]), MissingValueError, "{} missing values", column=name, values=table[name].values,
                     rule="a score needs every projected column", fix="Drop the rows, or leave projection= out.")
     return found
 
 
-def learn(columns: Sequence[str], table: Table, logs: frozenset[str], *, scores: float | None = None,
+def learn(columns: Sequence[str], table: Table, transforms: Mapping[str, Transform], *, scores: float | None = None,
           whiten: bool = False) -> Projection:
     """Return the projection of numeric columns on their principal components.
 
@@ -132,8 +131,8 @@ def learn(columns: Sequence[str], table: Table, logs: frozenset[str], *, scores:
         Numeric columns that vary.
     table : Table
         The rows to learn from.
-    logs : frozenset of str
-        Columns on the log scale.
+    transforms : mapping
+        Of the columns that have one.
     scores : int or float, optional
         A whole number of scores; or, below 1, as few as hold this share of the standardised columns' variance; all without it.
     whiten : bool
@@ -144,7 +143,7 @@ def learn(columns: Sequence[str], table: Table, logs: frozenset[str], *, scores:
     BayesGLMError
         A missing value, or a number of scores out of its range.
     """
-    raw = _complete(table, columns, logs)
+    raw = _complete(table, columns, transforms)
     center, scale = raw.mean(axis=0), raw.std(axis=0)
     values, vectors = np.linalg.eigh(np.cov(((raw - center) / scale).T, bias=True).reshape(len(columns), -1))
     values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
@@ -153,7 +152,8 @@ def learn(columns: Sequence[str], table: Table, logs: frozenset[str], *, scores:
     vectors = vectors[:, :count]
     vectors = vectors * np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(count)])
     sd = np.sqrt(values[:count]) if whiten else np.ones(count)
-    return Projection(tuple(columns), tuple(name in logs for name in columns), center, scale, vectors, sd, share[:count])
+    described = tuple(transforms.get(name, IDENTITY) for name in columns)
+    return Projection(tuple(columns), described, center, scale, vectors, sd, share[:count])
 
 
 def _counted(share: Array, scores: float | None) -> int:
@@ -170,7 +170,7 @@ def _counted(share: Array, scores: float | None) -> int:
 
 
 def projection_of(given: str | Projection | None, scores: float | None, table: Table, components: Mapping[str, Component],
-                  logs: frozenset[str]) -> Projection | None:
+                  transforms: Mapping[str, Transform]) -> Projection | None:
     """Return the projection of the columns that have a scale, or None.
 
     Parameters
@@ -183,8 +183,8 @@ def projection_of(given: str | Projection | None, scores: float | None, table: T
         The rows to learn from.
     components : mapping
         Component of each column.
-    logs : frozenset of str
-        Columns on the log scale.
+    transforms : mapping
+        Of the columns that have one.
 
     Raises
     ------
@@ -204,14 +204,15 @@ def projection_of(given: str | Projection | None, scores: float | None, table: T
                           fix="Give these columns one component, or leave projection= out.")
     if isinstance(given, Projection):
         found = given
-        if (set(found.columns), found.logs) != (set(columns), logs):
+        if {name: how.name for name, how in found.by_column.items()} != {
+                name: transforms.get(name, IDENTITY).name for name in columns}:
             raise OptionError(f"a projection of {', '.join(found.columns)}", value=found.columns,
                               rule=f"it is of the columns with a scale, {', '.join(columns)}, with the same transforms",
                               fix="Give projection='pca' to learn one.")
     elif given in PROJECTIONS:
         for name in columns:
             components[name].check(name, table[name].values)
-        found = learn(columns, table, logs, scores=scores, whiten=given == "whiten")
+        found = learn(columns, table, transforms, scores=scores, whiten=given == "whiten")
     else:
         raise unknown("projection", given, PROJECTIONS)
     for name in found.names:

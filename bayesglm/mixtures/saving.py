@@ -27,6 +27,7 @@ from bayesglm.mixtures.identity import Change, Identity, Refresh
 from bayesglm.mixtures.projection import Projection
 from bayesglm.mixtures.sampled import Sampled
 from bayesglm.mixtures.scorer import FORMAT as SCORER
+from bayesglm.mixtures.scorer.transforms import TRANSFORMS, Transform, has_name, transform
 from bayesglm.mixtures.search import Found
 from bayesglm.mixtures.weights import WEIGHTS
 from bayesglm.registry import discover
@@ -36,7 +37,7 @@ from bayesglm.storage.plain import dumps, loads
 from bayesglm.versions import installed_versions
 
 FORMAT = "bayesglm mixture"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 ARRAYS = "arrays.nc"
 _WRONG = "Give a file that MixtureFit.save wrote."
 _POSTERIOR = ("counts", "natural", "sums", "kept")
@@ -82,7 +83,8 @@ def save(fit: FittedMixture, path: str | os.PathLike[str]) -> None:
         "subsample": fit.found.subsample, "identity": _identity_document(fit.identity),
         "parts": [_part_document(part, block) for part, block in zip(fit.parts, fit.priors.blocks, strict=True)],
         "sampled": None if fit.sampled is None else {name: getattr(fit.sampled, name) for name in _OF_DRAWS},
-        "projection": None if fit.projection is None else {"columns": fit.projection.columns, "log": fit.projection.log},
+        "projection": None if fit.projection is None else {
+            "columns": fit.projection.columns, "transforms": _names(fit.projection.by_column)},
         "arrays": records,
     }
     write_archive(Path(path), {MANIFEST: dumps(manifest).encode("ascii"), ARRAYS: content})
@@ -99,6 +101,7 @@ def _variables(group: str, params: Params) -> list[Variable]:
 
 def _part_document(part: Part, block: Block) -> dict[str, Any]:
     layout = {each.name: getattr(part.layout, each.name) for each in fields(Layout)}
+    layout["transforms"] = _names(dict(zip(part.layout.names, part.layout.transforms, strict=True)))
     return {"component": part.component.name, "layout": layout, "levels": block.levels, "width": block.width}
 
 
@@ -158,7 +161,8 @@ def _fields(manifest: Manifest, variables: Sequence[Variable]) -> dict[str, Any]
 def _projection(saved: Manifest | None, arrays: Mapping[str, Array]) -> Projection | None:
     if saved is None:
         return None
-    return Projection(tuple(saved["columns"]), tuple(saved["log"]), **{name: arrays[name] for name in _OF_SCORES})
+    transforms = tuple(map(_transform, saved["transforms"]))
+    return Projection(tuple(saved["columns"]), transforms, **{name: arrays[name] for name in _OF_SCORES})
 
 
 def _sampled(saved: Manifest | None, variables: Sequence[Variable]) -> Sampled | None:
@@ -179,15 +183,36 @@ def _part(saved: Manifest) -> Part:
     return Part(known[name], _layout(saved["layout"]))
 
 
+def _names(transforms: Mapping[str, Transform]) -> list[str]:
+    """Return the names of transforms that are found by them again."""
+    for column, how in transforms.items():
+        if not has_name(how):
+            raise OptionError(f"a transform of your own, {how.name!r}", column=column, value=how.name,
+                              rule="transforms are saved by name, never as code",
+                              fix=f"Give one of {', '.join(TRANSFORMS)} or 'power:0.25'.")
+    return [how.name for how in transforms.values()]
+
+
+def _transform(name: str) -> Transform:
+    try:
+        return transform(name)
+    except (KeyError, ValueError):
+        raise StorageError(f"the transform {name!r} is not known here", value=name,
+                           rule="a saved mixture names its transforms and never holds their code",
+                           fix=f"{suggestion(name, TRANSFORMS)} Upgrade bayesglm.") from None
+
+
 def _layout(saved: Manifest) -> Layout:
     """Return a layout: texts as tuples, numbers as arrays."""
     made = {}
     for each in fields(Layout):
         value = saved[each.name]
-        if each.type == "tuple[str, ...]":
+        if each.type == "tuple[Transform, ...]":
+            value = tuple(map(_transform, value))
+        elif each.type == "tuple[str, ...]":
             value = tuple(value)
         elif each.type != "bool":
-            value = np.array(value, np.bool_ if each.type == "NDArray[np.bool_]" else np.float64)
+            value = np.array(value, np.float64)
         made[each.name] = value
     return Layout(**made)
 
@@ -226,7 +251,8 @@ def export(fit: FittedMixture, path: str | os.PathLike[str]) -> None:
         form, held = component.exported(params, layout)
         arrays |= {f"{place}_{name}": values for name, values in held.items()}
         blocks.append({"form": form, "arrays": list(held), "names": layout.names, "levels": layout.levels,
-                       "log": layout.log.tolist(), "center": layout.center.tolist(), "scale": layout.scale.tolist(),
+                       "transforms": _names(dict(zip(layout.names, layout.transforms, strict=True))),
+                       "center": layout.center.tolist(), "scale": layout.scale.tolist(),
                        "exposure": layout.exposure, "exposure_unit": layout.exposure_unit.tolist()})
     columns = list(dict.fromkeys(name for part in fit.parts for name in part.columns))
     about = {"format": SCORER, "columns": columns, "ids": fit.ids, "blocks": blocks}

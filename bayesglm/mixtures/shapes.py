@@ -11,6 +11,7 @@ import numpy as np
 
 from bayesglm.mixtures.component import Array, Drawn
 from bayesglm.mixtures.fitted import FittedMixture
+from bayesglm.mixtures.scorer.transforms import Transform
 
 _DRAWS = 500
 
@@ -23,10 +24,10 @@ class Shape:
     ----------
     names : tuple of str
         The columns.
-    log : tuple of bool
-        Whether a column is on the log scale here.
+    transforms : tuple of Transform
+        On whose scale each column is here.
     center : array, shape (component, column)
-        In the columns' units, or their logarithm.
+        In the columns' units, after the transform.
     covariance : array, shape (component, column, column)
         In squares of these.
     scale : array, shape (column,)
@@ -34,7 +35,7 @@ class Shape:
     """
 
     names: tuple[str, ...]
-    log: tuple[bool, ...]
+    transforms: tuple[Transform, ...]
     center: Array
     covariance: Array
     scale: Array
@@ -104,7 +105,7 @@ def shapes(fit: FittedMixture) -> tuple[Shape, ...]:
         matrices = [each for each in drawn if tuple(each.labels) == ("feature", "feature_other")]
         if vectors and (matrices or len(vectors) > 1):
             layout = part.layout
-            found.append(Shape(layout.names, tuple(bool(each) for each in layout.log), vectors[0].values.mean(axis=0),
+            found.append(Shape(layout.names, layout.transforms, vectors[0].values.mean(axis=0),
                                _covariance(vectors, matrices), layout.scale))
     return tuple(found)
 

@@ -7,6 +7,7 @@ import pytest
 from scipy import integrate, stats
 
 from bayesglm.mixtures.component import Component, Layout
+from bayesglm.mixtures.scorer.transforms import IDENTITY
 from bayesglm.registry import discover
 
 MEMBERS = {}
@@ -70,7 +71,7 @@ def posterior(member, data, weight=None, steps=80):
 def layout(member, data):
     size = data.shape[1] // (1 + member.exposed)
     levels = ("r", "s", "t") if member.name in LEVELS else ()
-    return Layout(tuple(f"c{j}" for j in range(size)), levels, np.zeros(size, bool), np.zeros(size), np.ones(size),
+    return Layout(tuple(f"c{j}" for j in range(size)), levels, (IDENTITY,) * size, np.zeros(size), np.ones(size),
                   exposure=("",) * size if member.exposed else (),
                   exposure_unit=np.ones(size) if member.exposed else np.empty(0))
 

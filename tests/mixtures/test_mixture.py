@@ -188,7 +188,7 @@ GOOD = {"x": [1.0, 2.0, 4.0, 3.0], "y": [0.5, 1.0, 0.0, 2.0], "s": ["a", "b", "a
     (["s"], {"transform": {"s": "log"}}, "Option", "a categorical component"),
     (["y"], {"transform": {"y": "log"}}, "ColumnType", "at or below 0"),
     (["y"], {"transform": {"x": "log"}}, "UnknownName", "unknown column"),
-    (["x"], {"transform": {"x": "sqrt"}}, "UnknownName", "unknown transform"),
+    (["x"], {"transform": {"x": "cube"}}, "UnknownName", "unknown transform"),
     (["x"], {"component": "gausian"}, "UnknownName", "gaussian"),
     (["x"], {"component": {"y": "poisson"}}, "UnknownName", "unknown column"),
     (["x"], {"weights": "flat"}, "UnknownName", "dirichlet"),

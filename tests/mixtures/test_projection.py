@@ -22,7 +22,7 @@ def correlated(rows=300, seed=1):
 
 
 def learnt(data, **options):
-    return learn(list(data), read_table(data, list(data))[0], frozenset(), **options)
+    return learn(list(data), read_table(data, list(data))[0], {}, **options)
 
 
 def scores_of(projection, data):

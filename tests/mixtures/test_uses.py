@@ -89,10 +89,10 @@ def test_the_planted_column_sets_a_component_apart(seed):
 
 
 def test_a_distance_is_the_total_variation():
-    found = of_numbers("x", np.array([0.0, 1.0]), np.array([1.0, 1.0]), np.array([0.3, 0.7]), log=False)
+    ends = np.array([0.0, 1.0])
+    found = of_numbers("x", ends, ends, np.ones(2), np.array([0.3, 0.7]))
     assert found.distance == pytest.approx(2 * stats.norm.cdf(0.5) - 1, abs=1e-6)
-    logs = of_numbers("x", np.exp([0.5, 1.5]), np.exp([0.5, 1.5]) * np.sqrt(np.expm1(1.0)), np.array([0.5, 0.5]), log=True)
-    assert logs.distance == pytest.approx(2 * stats.norm.cdf(0.5) - 1, abs=1e-6)
+    assert found.text == ("x 0 (others 1)", "x 1 (others 0)")
 
 
 def test_shares_sum_to_one_and_rare_components_are_flagged():
@@ -202,7 +202,7 @@ def test_injections_are_labelled_and_repeat(kind):
 
 def test_injection_refuses_what_it_cannot_do():
     for options, says in (({"kind": "spike"}, "unknown kind"), ({"size": -1}, "size=-1"), ({"rows": 0}, "rows=0"),
-                          ({"log": ["x"]}, "at or below 0"), ({"columns": ["s"]}, "a category")):
+                          ({"transform": {"x": "log"}}, "at or below 0"), ({"columns": ["s"]}, "a category")):
         call = {"columns": ["x"], "kind": "shift", "size": 1.0, "seed": 1} | options
         with pytest.raises(BayesGLMError, match=says):
             inject({"x": [0.0, 1.0], "s": ["a", "b"]}, call.pop("columns"), call.pop("kind"), **call)

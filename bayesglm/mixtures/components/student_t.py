@@ -36,6 +36,7 @@ from bayesglm.mixtures.components.gaussian import (
 from bayesglm.mixtures.gaps import complete, completed_sums, distance, patterns
 from bayesglm.mixtures.grid import choose, describe_grid, quantile, start_place, write_place
 from bayesglm.mixtures.scorer import scale_mixture
+from bayesglm.mixtures.scorer.transforms import inverse
 from bayesglm.mixtures.wishart import start_normal_wishart, write_normal_wishart
 
 DEGREES = np.array([1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 15.0, 30.0, 100.0])
@@ -198,8 +199,8 @@ def _describe(params: Params, layout: Layout) -> Mapping[str, Array]:
     reach = np.asarray(stats.t.ppf(stats.norm.cdf(1), DEGREES[quantile(share, 0.5)]))[:, None]
     scale = reach * np.sqrt((share[..., None] * at).sum(axis=1)) * layout.scale
     center = layout.center + layout.scale * mean
-    low, high = (np.where(layout.log, np.exp(np.where(layout.log, end, 0.0)), end) for end in (center - scale, center + scale))
-    middle, shown = np.where(layout.log, np.exp(np.where(layout.log, center, 0.0)), center), dict[str, Array]()
+    low, middle, high = (inverse(layout.transforms, at) for at in (center - scale, center, center + scale))
+    shown: dict[str, Array] = {}
     for j, name in enumerate(layout.names):
         shown |= {f"{name}_mean": middle[:, j], f"{name}_sd": (high - low)[:, j] / 2}
     return {**shown, **describe_grid("degrees_of_freedom", DEGREES, share)}

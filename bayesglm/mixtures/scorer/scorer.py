@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from .counts import negative_binomial, poisson  # noqa: TID252 - the folder is copied as it is
 from .students import independent, joint, log_sum, scale_mixture  # noqa: TID252
+from .transforms import Transform, changed, transform  # noqa: TID252
 
 Array = NDArray[np.float64]
 
-FORMAT = "bayesglm scorer 2"
+FORMAT = "bayesglm scorer 3"
 _FURTHEST, _MOST = 1e100, 2.0**53  # sds from the center, and counts
 _ROWS = 1024  # at most at once: what they need stays in the processor's cache
 
@@ -31,10 +32,10 @@ class Block:
         Its columns.
     levels : tuple of str
         Levels of a categorical column, else empty.
-    log : bool array, shape (column,)
-        Whether a column is on the log scale.
+    transforms : tuple of Transform
+        Of each column.
     center, scale : array, shape (column,)
-        ``value = center + scale * z``.
+        ``transformed value = center + scale * z``.
     exposure : tuple of str
         Of counts, the column that multiplies the mean of each column, "" for none; else empty.
     exposure_unit : array, shape (column,)
@@ -45,7 +46,7 @@ class Block:
 
     names: tuple[str, ...]
     levels: tuple[str, ...]
-    log: NDArray[np.bool_]
+    transforms: tuple[Transform, ...]
     center: Array
     scale: Array
     exposure: tuple[str, ...]
@@ -112,7 +113,7 @@ class Scorer:
         Raises
         ------
         ValueError
-            Missing or infinite values, a level that the fit has not seen, a logarithm of a number at or below 0, or another
+            Missing or infinite values, a level that the fit has not seen, a value that its transform does not take, or another
             number of columns.
         """
         columns = [self._columns(block, rows) for block in self.blocks]
@@ -137,7 +138,8 @@ class Scorer:
 
 def _block(about: Mapping[str, Any], arrays: Mapping[str, Array]) -> Block:
     density = FORMS[about["form"]](arrays)
-    return Block(tuple(about["names"]), tuple(about["levels"]), np.array(about["log"], np.bool_), np.array(about["center"]),
+    transforms = tuple(map(transform, about["transforms"]))
+    return Block(tuple(about["names"]), tuple(about["levels"]), transforms, np.array(about["center"]),
                  np.array(about["scale"]), tuple(about["exposure"]), np.array(about["exposure_unit"]), density)
 
 
@@ -153,13 +155,12 @@ def _standardised(block: Block, columns: Sequence[NDArray[Any]]) -> tuple[Array,
         return codes[:, None], np.zeros(len(codes))
     values = np.stack([np.asarray(each, np.float64) for each in columns[:len(block.names)]], axis=1)
     jacobian = np.full(len(values), -np.log(block.scale).sum())
-    if block.log.any():
-        logged = values[:, block.log]
-        if not (logged > 0).all():
-            raise ValueError(f"values at or below 0, or missing, in {_named(block, block.log)}: they are on the log scale. "
-                             "Drop the rows.")
-        values[:, block.log] = np.log(logged)
-        jacobian -= values[:, block.log].sum(axis=1)
+    for j, how in changed(block.transforms):
+        held = how.holds(values[:, j])
+        if not held.all():
+            raise ValueError(f"`{block.names[j]}`: {how.wrong}, such as {values[~held, j][0]:g}; {how.rule}. Drop the rows.")
+        values[:, j] = how.forward(values[:, j])
+        jacobian += how.log_slope(values[:, j])
     numbers = (values - block.center) / block.scale
     near = (np.abs(numbers) <= _FURTHEST).all(axis=0)
     if not near.all():

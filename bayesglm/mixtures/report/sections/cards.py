@@ -24,7 +24,7 @@ COLUMNS = 12
 def _content(material: Material) -> Sequence[Content]:
     fit = material.fit
     table = fit.components
-    found = contrasts(fit.parts, table, fit.weights)
+    found = contrasts(fit.parts, fit.posterior.params, fit.weights)
     shown = examples(fit, material.frame, EXAMPLES) if material.table is not None else pd.DataFrame({"id": []})
     content: list[Content] = []
     for k, id in enumerate(fit.ids[:MOST]):

@@ -46,7 +46,7 @@ def _where(material: Material) -> list[Content]:
     if not held:
         return []
     found = {each.name: float(each.distance @ material.fit.weights)
-             for each in contrasts(material.fit.parts, material.fit.components, material.fit.weights)}
+             for each in contrasts(material.fit.parts, material.fit.posterior.params, material.fit.weights)}
     content: list[Content] = [Heading("Where they lie"), Paragraph(
         "The columns that tell the components apart best. Dots are rows in the colour of their most probable component; an "
         f"ellipse holds {PERCENT} of its component.")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from bayesglm.mixtures.report.page import Material
+from bayesglm.mixtures.scorer.transforms import IDENTITY
 from bayesglm.report.section import Content, Facts, Section
 from bayesglm.report.wording import counted, listed, quoted
 from bayesglm.versions import installed_versions
@@ -19,14 +20,14 @@ def _facts(material: Material) -> Iterator[tuple[str, str]]:
     yield "rows learnt from", f"{fit.schema.rows:,}"
     for part in fit.parts:
         yield listed([quoted(name) for name in part.layout.names]), f"{part.component.label} ({quoted(part.component.name)})"
-    logs = [quoted(name) for part in fit.parts for name, log in zip(part.layout.names, part.layout.log, strict=True) if log]
+    scaled = [pair for part in fit.parts for pair in zip(part.layout.names, part.layout.transforms, strict=True)]
     if fit.projection is not None:
         kept = fit.projection
-        logs += [quoted(name) for name in kept.columns if name in kept.logs]
+        scaled += kept.by_column.items()
         yield "principal components", (f"{counted(len(kept.names), 'score')} with {kept.explained.sum():.1%} of the standardised "
                                        f"variance of {listed([quoted(name) for name in kept.columns])}")
-    if logs:
-        yield "on the log scale", listed(logs)
+    for label in dict.fromkeys(how.label for _, how in scaled if how is not IDENTITY):
+        yield f"on the {label} scale", listed([quoted(name) for name, how in scaled if how.label == label])
     yield "prior of the weights", (f"{quoted(fit.prior.name)} with concentration {fit.priors.concentration:g}, at most "
                                    f"{counted(fit.priors.limit, 'component')}")
     yield "priors of the components", "from the scale of the columns, so that units change nothing"
