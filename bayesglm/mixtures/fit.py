@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from bayesglm.mixtures import comparison, explain, injection, membership, thresholds
+from bayesglm.mixtures import comparison, explain, injection, membership, proposals, thresholds
 from bayesglm.mixtures.association import Association, enrichment, outcome_rates
 from bayesglm.mixtures.check import Checks, run_checks
 from bayesglm.mixtures.lasting import LastingMixture
@@ -202,6 +202,32 @@ class MixtureFit(LastingMixture):
             Rows to hold them against; the fitted ones without it.
         """
         return comparison.score_change(self.score(baseline), self.score(window))
+
+    def proposals(self, data: Any = None, *, seed: int = 1, held_out: float = 0.3) -> pd.DataFrame:
+        """Return what splitting each component, and merging it with the one most like it, would do.
+
+        The search has made every move that raised the bound of its rows; rows that were left out are a second opinion. To merge
+        two components nevertheless, because they are one kind to whoever reads them, see `merged`.
+
+        Parameters
+        ----------
+        data : data frame, optional
+            New rows, with all that was learnt so far kept; the fitted ones without it. At most 4,000 are taken.
+        seed : int
+            For the rows that are left out, the splits and the simulated rows of ``alike``.
+        held_out : float
+            Share of the rows that is left out and scored.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One line a move: ``action``, ``id`` and ``other``; for a merge how ``alike`` the two are (Bhattacharyya
+            coefficient, 0 to 1) and their symmetric Kullback-Leibler ``divergence`` (nats), both of predictive densities; the
+            change of the ``bound`` of the rows learnt from (nats) and of the mean log density of rows left out, ``score`` (nats
+            a row) with its paired standard error ``score_se``; ``proposed`` where a split raises both, or a merge lowers
+            neither.
+        """
+        return proposals.proposals(self, data, seed=check_seed(seed), held_out=held_out)
 
     def check(self, data: Any = None, *, seed: int = 0) -> Checks:
         """Put every check to the fit: convergence, predictive statistics, covariances, components, flagged rows, names.

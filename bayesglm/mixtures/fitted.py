@@ -22,6 +22,7 @@ from bayesglm.mixtures.columns import Part, rows_of
 from bayesglm.mixtures.component import Array, together
 from bayesglm.mixtures.expectation import assign
 from bayesglm.mixtures.identity import Identity
+from bayesglm.mixtures.intervals import parameter_table
 from bayesglm.mixtures.profile import contrasts, distinguished_by
 from bayesglm.mixtures.projection import Projection
 from bayesglm.mixtures.sampled import Sampled
@@ -99,6 +100,9 @@ class FittedMixture:
     def components(self) -> pd.DataFrame:
         """One line a component, the largest first: id, mean weight with 90% interval, mean and sd in original units.
 
+        ``rows`` is how many rows stand behind a component, less what was forgotten of them; ``since`` the refresh in which it
+        was first seen, 0 for the first fit.
+
         The weights' intervals are equal-tailed, from posterior draws with the fit's seed. A transformed column has
         the mean and sd of its values, not of the transformed ones; a categorical one has the probability of each level. Means
         and sds are those of the expected parameters. With a projection they are those of the scores, and what mean scores
@@ -109,7 +113,8 @@ class FittedMixture:
         low, high = interval_names("weight", LEVEL)
         ends = np.quantile(weights, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
         shown: dict[str, Any] = {"id": list(self.ids), **self.identity.columns()}
-        shown |= {"weight": self.weights, low: ends[0], high: ends[1]}
+        shown |= {"weight": self.weights, low: ends[0], high: ends[1], "rows": self.posterior.counts,
+                  "since": [self.identity.since(own) for own in self.ids]}
         for part, params in zip(self.parts, self.posterior.params, strict=True):
             shown |= part.component.describe(params, part.layout)
         found = contrasts(self.parts, self.posterior.params, self.weights)
@@ -197,6 +202,37 @@ class FittedMixture:
             held[each.name] = ((*dims, *each.labels), each.values[None])
             coords |= {dim: list(labels) for dim, labels in each.labels.items()}
         return xr.DataTree.from_dict({"posterior": xr.Dataset(held, coords)})
+
+    def parameters(self, seed: int = 1, size: int = 4000, *, level: float = LEVEL) -> pd.DataFrame:
+        """Return every parameter of every component with its interval, by the quantities of `draws`.
+
+        Parameters
+        ----------
+        seed, size : int
+            Of the draws; those of NUTS or ADVI are taken as they are.
+        level : float
+            Probability of the equal-tailed intervals.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One line a component and quantity: ``id``, ``quantity`` (weight, mean, covariance, rate and so on), ``of`` which
+            columns or level, the ``scale`` it is on where the column is transformed, and its posterior mean ``value``, ``sd``
+            and ends of the interval.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from bayesglm.mixtures import Mixture
+        >>> rng = np.random.default_rng(1)
+        >>> fit = Mixture(["x"], {"x": np.concatenate([rng.normal(0, 1, 200), rng.normal(9, 1, 100)])}).fit(seed=1)
+        >>> fit.parameters().query("quantity == 'mean' and id == 2").round(1).drop(columns=["scale", "sd"]).to_dict("split")["data"]
+        [[2, 'mean', 'x', 8.8, 8.7, 9.0]]
+        """
+        if not 0 < level < 1:
+            raise OptionError(f"level={level!r}", value=level, rule="it is a probability, above 0 and below 1",
+                              fix="Leave it out for 0.9.")
+        return parameter_table(self.draws(seed, size)["posterior"].to_dataset(), self.parts, level)
 
     def __repr__(self) -> str:
         climb = self.found.climb

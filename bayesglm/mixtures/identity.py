@@ -30,7 +30,7 @@ class Change:
     Attributes
     ----------
     refresh : int
-        Number of the refresh, from 1.
+        Number of the refresh, from 1; what was merged by hand has that of the refresh before, 0 for a first fit.
     action : {"kept", "new", "split", "merged", "retired", "pruned"}
         A split component is new and stood inside ``other``; a merged one went into ``other``.
     id : int
@@ -125,6 +125,10 @@ class Identity:
                 raise unknown("id of a component", str(each), [str(known) for known in self.ids])
         return replace(self, names=_without_empty({**self.names, **names}),
                        runbooks=_without_empty({**self.runbooks, **runbooks}))
+
+    def since(self, id: int) -> int:
+        """Return the refresh in which a component was first seen, 0 for the first fit."""
+        return next((each.refresh for each in self.changes if each.id == id and each.action in ("new", "split")), 0)
 
     def columns(self) -> dict[str, list[str]]:
         """Return the columns of a component table that hold names and runbooks, where there are any."""

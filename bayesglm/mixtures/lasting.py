@@ -15,7 +15,8 @@ import pandas as pd
 
 from bayesglm.data.batches import batches_of, piece_rows, survey
 from bayesglm.errors import OptionError, unknown
-from bayesglm.mixtures import saving
+from bayesglm.mixtures import proposals, saving
+from bayesglm.mixtures.ascent import Climb
 from bayesglm.mixtures.fitted import FittedMixture
 from bayesglm.mixtures.identity import Standing, follow
 from bayesglm.mixtures.learning import SAMPLE, Source, source_of, tables_of
@@ -118,6 +119,38 @@ class LastingMixture(FittedMixture):
             An id that no component has.
         """
         return replace(self, identity=self.identity.named(names, runbook or {}))
+
+    def merged(self, id: int, into: int) -> Self:
+        """Return the fit with one component added to another: the moments of the pair are those of the rows of both.
+
+        Nothing is climbed after it, and the bound falls where the two differ: it is a decision about what they mean. A later
+        `update` may split what was merged where its rows ask for it.
+
+        Parameters
+        ----------
+        id : int
+            The component that goes.
+        into : int
+            The one that stays, with its id, name and runbook.
+
+        Raises
+        ------
+        BayesGLMError
+            An id that no component has, or the same one twice.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from bayesglm.mixtures import Mixture
+        >>> rng = np.random.default_rng(1)
+        >>> fit = Mixture(["x"], {"x": np.concatenate([rng.normal(0, 1, 300), rng.normal(9, 1, 100)])}).fit(seed=1)
+        >>> one = fit.merged(2, 1)
+        >>> one.ids, one.components["x_mean"].round(2).tolist(), one.changes[["action", "id", "other"]].values.tolist()
+        ((1,), [2.17], [['merged', 2, 1]])
+        """
+        posterior, bound, identity = proposals.merged(self, id, into)
+        climb = Climb(posterior, (bound,), converged=True)
+        return replace(self, found=replace(self.found, climb=climb), identity=identity, sampled=None)
 
     def identified(self, before: LastingMixture, *, seed: int = 1) -> Self:
         """Return this fit with the ids and names of an earlier one, where components are the same.

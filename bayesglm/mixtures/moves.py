@@ -120,7 +120,7 @@ def split(search: Search, state: State) -> State:
     for k in range(len(responsibilities)):
         if len(grown) >= search.problem.limit:
             break
-        share = _divide(search, responsibilities[k], kept[k])
+        share = divide(search, responsibilities[k], kept[k])
         if share is None:
             continue
         trial = np.vstack([grown, responsibilities[k] * (1 - share)])
@@ -170,12 +170,12 @@ def _merged(problem: Problem, posterior: Posterior) -> list[Posterior]:
     doubt = entropy(responsibilities)
     mixed = pair_entropy(responsibilities, first, second)
     gain = together - alone[first] - alone[second] + mixed - doubt[first] - doubt[second]
-    return [maximise(problem, *(_joined(each, first[pair], second[pair]) for each in (sums, kept)))
+    return [maximise(problem, *(joined(each, first[pair], second[pair]) for each in (sums, kept)))
             for pair in np.argsort(-gain, kind="stable")[:_TRIED]]
 
 
-def _joined(sums: Array, first: int, second: int) -> Array:
-    """Return sums with one component added to another: the moments of the pair are those of its rows."""
+def joined(sums: Array, first: int, second: int) -> Array:
+    """Return sums or responsibilities, (component, .), with one component added to another: moments are those of both's rows."""
     kept = sums.copy()
     kept[first] += kept[second]
     return np.delete(kept, second, axis=0)
@@ -203,7 +203,7 @@ def _belongs_to_second(problem: Problem, sums: Array, kept: Array) -> bool:
     return second > first
 
 
-def _divide(search: Search, weight: Array, kept: Array) -> Array | None:
+def divide(search: Search, weight: Array, kept: Array) -> Array | None:
     """Return the share of each row that stays with a component, of two parts; what it keeps of other rows stays too."""
     held: NDArray[np.intp] = np.flatnonzero(weight > 0.01)
     if weight.sum() < _LEAST_ROWS or len(held) < 2:

@@ -161,6 +161,28 @@ def test_draws_are_a_tree_with_named_dims(fit):
     assert same.equals(posterior)
 
 
+def test_every_parameter_has_its_interval():
+    """Against quantiles of the draws, each told by its quantity and columns; a transformed column says its scale."""
+    data, _ = mixed(300, 1)
+    data["cpu"] = data["latency_ms"] ** 0.3 + np.random.default_rng(1).normal(0, 0.2, 300)
+    found = Mixture(data=data, **MIXED | {"columns": [*data], "max_components": 3}).fit(seed=1)
+    table, drawn = found.parameters(seed=2, size=500), found.draws(2, 500)["posterior"]
+    quantities = {"weight", "mean", "covariance", "rate", "probability_cold", "probability_zone"}
+    assert set(table["quantity"]) == quantities
+    assert (table.groupby(["id", "quantity"]).size().unstack() == [3, 2, 2, 3, 1, 1]).all(axis=None)
+    line = table.query("id == 2 and of == 'latency_ms, cpu' or id == 2 and of == 'cpu, latency_ms'").iloc[0]
+    values = drawn["covariance"].sel(component=2, feature="cpu", feature_other="latency_ms").values.ravel()
+    assert line["value"] == pytest.approx(values.mean())
+    assert line[["value_eti90_lb", "value_eti90_ub"]].tolist() == pytest.approx(np.quantile(values, [0.05, 0.95]).tolist())
+    assert set(table.query("of == 'latency_ms'")["scale"]) == {"log"}
+    assert set(table.query("of != 'latency_ms' and quantity != 'covariance'")["scale"]) == {""}
+    assert (table["value_eti90_lb"] <= table["value"]).all()
+    narrow = found.parameters(seed=2, size=500, level=0.5)
+    assert ((narrow["value_eti50_ub"] - narrow["value_eti50_lb"]) < (table["value_eti90_ub"] - table["value_eti90_lb"])).all()
+    with pytest.raises(BayesGLMError, match="level"):
+        found.parameters(level=1.0)
+
+
 def test_intervals_hold_the_weights(fit):
     table = fit.components
     assert (table["weight_eti90_lb"] < table["weight"]).all()

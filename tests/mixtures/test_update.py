@@ -71,7 +71,12 @@ def test_a_new_kind_of_row_is_proposed_and_stays(table, first, seed):
     assert new["weight_after"].iloc[0] == pytest.approx(0.01, abs=0.002)
     members = np.flatnonzero(found.responsibilities(rows).argmax(axis=1) == found.ids.index(4))
     assert members.tolist() == list(range(970, 1000))
+    components = found.components.set_index("id")
+    assert components["since"].to_dict() == {1: 0, 2: 0, 3: 0, 4: 1}
+    assert components["rows"].sum() == pytest.approx(3000)
+    assert components.loc[4, "rows"] == pytest.approx(30, abs=2)
     later = found.update(with_new_mode(table.iloc[3000:4000], 0.03, seed + 100), seed=seed)
+    assert later.components.set_index("id")["since"].to_dict() == {1: 0, 2: 0, 3: 0, 4: 1}
     assert sorted(later.ids) == [1, 2, 3, 4]
     assert later.changes.query("refresh == 2")["action"].tolist() == ["kept"] * 4
 
