@@ -1,7 +1,8 @@
 """Thresholds: from which tail probability on a row counts as an anomaly, by a target rate or by labelled events.
 
 Flagged rows in a row are one alert. An alert is true where it touches a labelled event, an event is found where an alert touches
-it; precision and recall count alerts and events, never rows.
+it; precision and recall count alerts and events, never rows. Rows next to each other in time resemble each other, so flagged rows
+come in bursts: their number varies more than a binomial or Poisson count does, and intervals are as much wider.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from bayesglm.errors import OptionError
+from bayesglm.mixtures.comparison import standard_error
 from bayesglm.mixtures.component import Array
 from bayesglm.predict import LEVEL
 
@@ -87,8 +89,11 @@ class Threshold:
         Ends of the 90 % interval of that share.
     rows : int
         How many rows it was chosen on.
+    clustering : float
+        Variance of the number of flagged rows over that of independent rows, at least 1; the intervals know it.
     per_day : tuple of float, optional
-        Flagged rows a day with interval, (mean, low, high), where the number of rows a day was given.
+        Expected flagged rows a day with interval, (mean, low, high), where the number of rows a day was given; a single
+        day varies about it with ``clustering`` times the variance of a Poisson count.
     detection : Detection, optional
         Precision and recall on the labelled events, where there were any.
     """
@@ -98,8 +103,20 @@ class Threshold:
     low: float
     high: float
     rows: int
+    clustering: float = 1.0
     per_day: tuple[float, float, float] | None = None
     detection: Detection | None = None
+
+    def __str__(self) -> str:
+        told = (f"rows with a tail probability of at most {self.value:.3g} are flagged: {self.rate:.2%} of rows "
+                f"({LEVEL:.0%} from {self.low:.2%} to {self.high:.2%}), by {self.rows:,} rows")
+        if self.clustering > 1:
+            told += f"; they come in bursts: their number has {self.clustering:.1f} times the variance of independent rows"
+        if self.per_day is not None:
+            told += f"; {self.per_day[0]:.3g} a day ({self.per_day[1]:.3g} to {self.per_day[2]:.3g})"
+        if self.detection is not None:
+            told += f"; alerts that are true: {self.detection.precision}; events that are found: {self.detection.recall}"
+        return told
 
     def flags(self, tails: ArrayLike) -> NDArray[np.bool_]:
         """Return which rows are flagged, by their tail probabilities."""
@@ -116,13 +133,14 @@ def _checked_share(name: str, value: object) -> float:
 def by_rate(tails: Array, rate: float, rows_per_day: float | None = None) -> Threshold:
     """Return the threshold that flags a share of rows like these.
 
-    The share of new rows at or below the k-th smallest of n tail probabilities is Beta(k, n + 1 - k), whatever the mixture: the
-    rate holds for rows of this kind even where the mixture fits badly.
+    The share of new rows at or below the k-th smallest of n independent tail probabilities is Beta(k, n + 1 - k), whatever the
+    mixture: the rate holds for rows of this kind even where the mixture fits badly. Where flagged rows come in bursts, both
+    parameters are divided by their ``clustering``, so rows stand in the order of time.
 
     Parameters
     ----------
     tails : array, shape (row,)
-        Tail probabilities of a reference window.
+        Tail probabilities of a reference window, in the order of time.
     rate : float
         The target, as a share of rows: 0.001 to 0.01 as a rule.
     rows_per_day : float, optional
@@ -135,7 +153,8 @@ def by_rate(tails: Array, rate: float, rows_per_day: float | None = None) -> Thr
 
     Examples
     --------
-    >>> found = by_rate(np.arange(1, 1001) / 1000, 0.01, rows_per_day=500)
+    >>> tails = np.random.default_rng(1).permutation(np.arange(1, 1001) / 1000)
+    >>> found = by_rate(tails, 0.01, rows_per_day=500)
     >>> round(found.value, 3), round(found.rate, 4), [round(each, 1) for each in found.per_day]
     (0.01, 0.01, [5.0, 2.7, 7.8])
     """
@@ -146,16 +165,32 @@ def by_rate(tails: Array, rate: float, rows_per_day: float | None = None) -> Thr
         raise OptionError(f"{count} rows for rate={rate:g}", value=count, rule="a rate is estimated on at least 1 / rate rows",
                           fix=f"Give at least {int(np.ceil(1 / rate))} rows, or a larger rate.")
     value = float(ordered[k - 1])
-    held = int((ordered <= value).sum())  # ties are flagged together
-    return _told(value, held, count, rows_per_day)
+    return _told(value, np.asarray(tails) <= value, rows_per_day)  # ties are flagged together
 
 
-def _told(value: float, held: int, count: int, rows_per_day: float | None, detection: Detection | None = None) -> Threshold:
-    law = stats.beta(max(held, 0.5), count + 1 - held)
+def clustering(flagged: NDArray[np.bool_]) -> float:
+    """Return how many times the variance of the number of flagged rows is that of independent ones, at least 1.
+
+    By the means of sqrt(n) stretches of neighbours (batch means): 1 for rows in any order.
+
+    Examples
+    --------
+    >>> apart = np.arange(400) % 20 == 0
+    >>> clustering(apart), round(clustering(np.sort(apart)), 1)
+    (1.0, 21.0)
+    """
+    shares = flagged.astype(np.float64)
+    independent = shares.var(ddof=1) / len(shares) if len(shares) > 1 else 0.0
+    return max(1.0, float(standard_error(shares) ** 2 / independent)) if independent > 0 else 1.0
+
+
+def _told(value: float, flagged: NDArray[np.bool_], rows_per_day: float | None, detection: Detection | None = None) -> Threshold:
+    held, count, bursts = int(flagged.sum()), len(flagged), clustering(flagged)
+    law = stats.beta(max(held, 0.5) / bursts, (count + 1 - held) / bursts)
     low, high = (float(each) for each in law.ppf([(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
     mean = float(law.mean())
     volume = None if rows_per_day is None else (mean * rows_per_day, low * rows_per_day, high * rows_per_day)
-    return Threshold(value, mean, low, high, count, volume, detection)
+    return Threshold(value, mean, low, high, count, bursts, volume, detection)
 
 
 def runs(marked: NDArray[np.bool_], gap: int = 0) -> list[tuple[int, int]]:
@@ -278,4 +313,4 @@ def by_labels(tails: Array, labels: ArrayLike, *, precision: float = 0.8, gap: i
         value, best = max(good, key=lambda each: (each[1].recall.value, each[1].precision.value, -each[0]))
     else:
         value, best = max(found, key=lambda each: (each[1].precision.value, each[1].recall.value, -each[0]))
-    return _told(value, int((tails <= value).sum()), len(tails), rows_per_day, best)
+    return _told(value, tails <= value, rows_per_day, best)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from scipy import signal, stats
 from scipy.special import xlogy
 from sklearn.metrics import adjusted_rand_score
 
@@ -153,6 +153,21 @@ def test_the_share_below_an_order_statistic_has_its_stated_interval():
         found = by_rate(rng.random(1000), 0.01)
         inside += found.low < found.value < found.high  # the true share at or below a uniform value is that value
     assert abs(inside / 400 - 0.9) < 4.5 * np.sqrt(0.09 / 400)
+
+
+def test_rows_that_resemble_their_neighbours_have_wider_intervals_of_their_rate():
+    """An autoregression of order 1: intervals of independent rows hold the rate in about half of the series."""
+    rng, inside, narrow = np.random.default_rng(1), 0, 0
+    for _ in range(150):
+        x = signal.lfilter([np.sqrt(1 - 0.9**2)], [1, -0.9], rng.normal(size=3300))[300:]
+        found = by_rate(2 * stats.norm.sf(np.abs(x)), 0.01)
+        inside += found.low < found.value < found.high
+        low, high = stats.beta.ppf([0.05, 0.95], 30, 2971)
+        narrow += low < found.value < high
+        assert found.clustering > 1
+    assert inside / 150 > 0.75 > narrow / 150
+    assert "come in bursts" in str(found)
+    assert by_rate(rng.random(3000), 0.01).clustering < 2
 
 
 def test_events_are_counted_by_hand():
