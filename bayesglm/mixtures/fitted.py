@@ -226,7 +226,8 @@ class FittedMixture:
         >>> from bayesglm.mixtures import Mixture
         >>> rng = np.random.default_rng(1)
         >>> fit = Mixture(["x"], {"x": np.concatenate([rng.normal(0, 1, 200), rng.normal(9, 1, 100)])}).fit(seed=1)
-        >>> fit.parameters().query("quantity == 'mean' and id == 2").round(1).drop(columns=["scale", "sd"]).to_dict("split")["data"]
+        >>> found = fit.parameters().query("quantity == 'mean' and id == 2").round(1)
+        >>> found.drop(columns=["scale", "sd"]).to_dict("split")["data"]
         [[2, 'mean', 'x', 8.8, 8.7, 9.0]]
         """
         if not 0 < level < 1:

@@ -207,6 +207,28 @@ def test_a_storm_by_a_wrong_model_is_seen(heavy):
     assert found.table["suspected"].tolist() == ["model"]
 
 
+@pytest.mark.parametrize("exposed", [False, True])
+def test_a_storm_by_counts_that_vary_more_than_poisson_is_seen_with_its_cause(exposed):
+    rng = np.random.default_rng(1)
+    hours = rng.uniform(1, 3, 800)
+    data = {"n": rng.negative_binomial(3, 3 / (3 + 7 * hours)), "hours": hours}
+    options = {"component": "poisson", "max_components": 1, "exposure": "hours" if exposed else None}
+    found = answer("alert_storm", Mixture(["n"], data, **options).fit(seed=1))
+    assert found.verdict == "fail"
+    assert found.table["suspected"].tolist() == ["dispersion", "model"]
+    assert "negative_binomial" in found.advice
+    right = Mixture(["n"], data, **options | {"component": "negative_binomial"}).fit(seed=1)
+    assert answer("alert_storm", right).verdict == "pass"
+
+
+@pytest.mark.parametrize(("rows", "verdict"), [(range(700, 709), "pass"), (range(0, 1500, 170), "warn")])
+def test_a_burst_of_flagged_rows_is_one_event_and_scattered_ones_are_many(fit, rows, verdict):
+    """Nine far rows beside those that are flagged anyway: fewer than a storm, and by themselves too many for chance."""
+    new = {name: values[1500:].copy() for name, values in separated(3, 2, 3000, 1)[0].items()}
+    new["x0"][list(rows)] += 40
+    assert answer("alert_storm", fit, new).verdict == verdict
+
+
 def test_components_without_a_name_are_seen(fit):
     assert answer("unnamed_component", fit).verdict == "not applicable"
     found = answer("unnamed_component", fit.named({1: "warm", 3: "cold"}))
