@@ -42,6 +42,7 @@ ARRAYS = "arrays.nc"
 _WRONG = "Give a file that MixtureFit.save wrote."
 _POSTERIOR = ("counts", "natural", "sums", "kept")
 _SAMPLED = "sampled "  # in front of the groups of draws
+_PROJECTED = ("center", "scale", "loadings", "sd")
 _OF_SCORES = ("center", "scale", "loadings", "sd", "explained")
 _OF_DRAWS = ("engine", "relabelled", "k_hat", "reliable", "seconds")
 
@@ -237,12 +238,12 @@ def export(fit: FittedMixture, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     OptionError
-        A component whose density the scorer has no form for, or a projection.
+        A component whose density the scorer has no form for, or a transform of your own.
     """
+    blocks, arrays, projection = [], {"log_weights": np.log(fit.weights)}, None
     if fit.projection is not None:
-        raise OptionError("a mixture of principal components", value=fit.projection.names,
-                          rule="the scorer takes columns as they are", fix="Score with MixtureFit.score.")
-    blocks, arrays = [], {"log_weights": np.log(fit.weights)}
+        arrays |= {f"projection_{name}": getattr(fit.projection, name) for name in _PROJECTED}
+        projection = {"columns": fit.projection.columns, "transforms": _names(fit.projection.by_column), "arrays": _PROJECTED}
     for place, (part, params) in enumerate(zip(fit.parts, fit.posterior.params, strict=True)):
         component, layout = part.component, part.layout
         if component.exported is None:
@@ -252,10 +253,9 @@ def export(fit: FittedMixture, path: str | os.PathLike[str]) -> None:
         arrays |= {f"{place}_{name}": values for name, values in held.items()}
         blocks.append({"form": form, "arrays": list(held), "names": layout.names, "levels": layout.levels,
                        "transforms": _names(dict(zip(layout.names, layout.transforms, strict=True))),
-                       "center": layout.center.tolist(), "scale": layout.scale.tolist(),
+                       "center": layout.center.tolist(), "scale": layout.scale.tolist(), "missing": layout.missing,
                        "exposure": layout.exposure, "exposure_unit": layout.exposure_unit.tolist()})
-    columns = list(dict.fromkeys(name for part in fit.parts for name in part.columns))
-    about = {"format": SCORER, "columns": columns, "ids": fit.ids, "blocks": blocks}
+    about = {"format": SCORER, "columns": fit.columns, "ids": fit.ids, "blocks": blocks, "projection": projection}
     content = io.BytesIO()
     np.savez(content, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
     try:

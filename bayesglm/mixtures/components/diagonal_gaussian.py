@@ -78,7 +78,7 @@ def _predictive(params: Params, data: Array) -> Array:
 def _exported(params: Params, layout: Layout) -> tuple[str, Mapping[str, Array]]:  # noqa: ARG001 - the contract's
     df, scale = 2 * params["shape"], _scale(params)
     constant = gammaln((df + 1) / 2) - gammaln(df / 2) - 0.5 * np.log(df * np.pi) - np.log(scale)
-    return "independent", {"df": df, "mean": params["mean"], "scale": scale, "constant": constant.sum(axis=1)}
+    return "independent", {"df": df, "mean": params["mean"], "scale": scale, "constant": constant}
 
 
 def _simulate(params: Params, labels: NDArray[np.intp], exposure: Array,  # noqa: ARG001 - the contract's

@@ -10,10 +10,12 @@ come in, reads and scores it. For a part b of a row and component k, in standard
     negative binomial:        log sum_g s_kg of a beta mixture of NegativeBinomial(c_g e, p), column by column
     categories:               log p_kl
 
-and log p(x) = log sum_k w_k exp(sum_b ...) plus the log Jacobian of the standardisation.
+and log p(x) = log sum_k w_k exp(sum_b ...) plus the log Jacobian of transform and standardisation. What is missing is left out of
+z, m and L L'; principal components are taken first where the mixture is one of them.
 """
 
-from .counts import BetaNegativeBinomial, GammaPoisson, log_rising  # noqa: TID252 - the folder is copied as it is
+from .counts import BetaNegativeBinomial, GammaPoisson  # noqa: TID252 - the folder is copied as it is
+from .gammas import log_rising  # noqa: TID252
 from .scorer import FORMAT, Scorer  # noqa: TID252
 from .students import joint, log_sum, scale_mixture  # noqa: TID252
 

@@ -9,40 +9,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .students import log_sums  # noqa: TID252 - the folder is copied as it is
+from .gammas import log_rising  # noqa: TID252 - the folder is copied as it is
+from .students import log_sums  # noqa: TID252
 
 Array = NDArray[np.float64]
 
-_STIRLING = 10  # from which Stirling's formula is right to the last digit
 _USUAL, _MOST = 64, 4096  # counts that are looked up: so many and four times the mean, and at most so many
-
-
-def log_rising(a: Array | float, s: Array | float) -> Array:
-    """Return log Gamma(a + s) - log Gamma(a) for a > 0 and s >= 0, without the cancellation of their difference.
-
-    Examples
-    --------
-    >>> abs(float(log_rising(3.0, 2.0)) - float(np.log(3 * 4))) < 1e-14
-    True
-    >>> float(log_rising(1e12, 1.0).round(9)) == round(float(np.log(1e12)), 9)
-    True
-    """
-    a, s = np.asarray(a, np.float64), np.asarray(s, np.float64)
-    small, found = a < _STIRLING, np.zeros(())
-    if small.any():
-        low, rise = np.where(small, a, 1.0), np.where(small, s, 0.0)
-        above, below = low + rise, low
-        for step in range(1, _STIRLING):
-            above, below = above * (low + rise + step), below * (low + step)
-        found, a = np.log(below / above), np.where(small, a + _STIRLING, a)
-    grown = np.log1p(s / a)
-    return np.asarray(found + (a - 0.5 + s) * grown + s * (np.log(a) - 1) + _rest(a + s) - _rest(a))
-
-
-def _rest(x: Array) -> Array:
-    """Return what Stirling's formula leaves out, for x of at least 10."""
-    y = 1 / (x * x)
-    return np.asarray((((((-691 / 360360 * y + 1 / 1188) * y - 1 / 1680) * y + 1 / 1260) * y - 1 / 360) * y + 1 / 12) / x)
 
 
 class Counted(Protocol):
@@ -131,7 +103,14 @@ def counted(columns: Sequence[Counted], fixed: Sequence[bool]) -> Callable[[Arra
     """
     each = [_by_count(column) if alone else _by_both(column) for column, alone in zip(columns, fixed, strict=True)]
     size = len(columns)
-    return lambda z: np.asarray(np.sum([of(z[:, j:j + 1], z[:, size + j:size + j + 1]) for j, of in enumerate(each)], axis=0))
+
+    def density(z: Array) -> Array:
+        held = ~np.isnan(z[:, :size])
+        z = z if held.all() else np.hstack([np.where(held, z[:, :size], 0.0), z[:, size:]])
+        return np.asarray(np.sum([of(z[:, j:j + 1], z[:, size + j:size + j + 1]) * held[:, j:j + 1]
+                                  for j, of in enumerate(each)], axis=0))
+
+    return density
 
 
 def _by_count(column: Counted) -> Callable[[Array, Array], Array]:

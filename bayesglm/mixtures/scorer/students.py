@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .gammas import log_rising  # noqa: TID252 - the folder is copied as it is
+
 Array = NDArray[np.float64]
 
 _PRODUCTS = 200_000  # multiplications at once: BLAS takes larger products to several threads, which wait for each other
@@ -60,6 +62,33 @@ def joint(arrays: Mapping[str, Array]) -> Callable[[Array], Array]:
     return lambda z: np.asarray(constant - power * np.log1p(squares(z) / df))
 
 
+def _whole(df: Array, size: int, root: Array) -> Array:
+    """Return the log density of multivariate Student-t at their centers."""
+    log_det = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
+    return np.asarray(log_rising(df / 2, size / 2) - size / 2 * np.log(df * np.pi) - log_det)
+
+
+def _root_part(root: Array, held: NDArray[np.bool_]) -> Array:
+    """Return Cholesky factors of the scales of some columns, from those of all."""
+    upper = np.linalg.qr(root[:, held].swapaxes(1, 2), mode="r")
+    signs = np.sign(np.diagonal(upper, axis1=1, axis2=2))
+    return np.asarray((upper * signs[:, :, None]).swapaxes(1, 2))
+
+
+def joint_part(arrays: Mapping[str, Array], held: NDArray[np.bool_]) -> Mapping[str, Array]:
+    """Return multivariate Student-t of some columns, as `joint` takes it."""
+    root = _root_part(arrays["root"], held)
+    return {"df": arrays["df"], "mean": arrays["mean"][:, held], "root": root,
+            "constant": _whole(arrays["df"], int(held.sum()), root)}
+
+
+def scale_mixture_part(arrays: Mapping[str, Array], held: NDArray[np.bool_]) -> Mapping[str, Array]:
+    """Return a mixture of Student-t over a scale for some columns, as `scale_mixture` takes it."""
+    df, root = arrays["df"], _root_part(arrays["root"], held)
+    of_rest = arrays["constant"] - _whole(df, len(held), arrays["root"])
+    return {**arrays, "mean": arrays["mean"][:, held], "root": root, "constant": of_rest + _whole(df, int(held.sum()), root)}
+
+
 def log_sum(logs: Array) -> Array:
     """Return log sum_k exp(logs), shape (row,), for finite logs of shape (row, component).
 
@@ -96,12 +125,23 @@ def log_sums(logs: Array, component: Array) -> Array:
 
 
 def independent(arrays: Mapping[str, Array]) -> Callable[[Array], Array]:
-    """Return the log density of independent Student-t columns: ``df``, ``mean`` and ``scale``, shape (component, column)."""
-    df, mean, scale = arrays["df"], arrays["mean"], arrays["scale"]
+    """Return the log density of independent Student-t columns, of those that are not NaN.
+
+    Parameters
+    ----------
+    arrays : mapping
+        ``df``, ``mean``, ``scale`` and ``constant``, shape (component, column).
+    """
+    df, mean, scale, constant = arrays["df"], arrays["mean"], arrays["scale"], arrays["constant"]
+    whole = constant.sum(axis=1)
 
     def density(z: Array) -> Array:
         square = ((z[:, None] - mean) / scale) ** 2
-        return np.asarray(arrays["constant"] - ((df + 1) / 2 * np.log1p(square / df)).sum(axis=2))
+        logs = (df + 1) / 2 * np.log1p(square / df)
+        held = ~np.isnan(z)
+        if held.all():
+            return np.asarray(whole - logs.sum(axis=2))
+        return np.asarray(held @ constant.T - np.where(held[:, None], logs, 0.0).sum(axis=2))
 
     return density
 
