@@ -41,8 +41,9 @@ def _few_rows(parts: Sequence[Part], table: Table, limit: int) -> list[Finding]:
     name = parts[0].layout.names[0]
     if table.rows < needed:
         return [Finding("few_rows", name, (), table.rows,
-                        f"{table.rows} rows for {needed} parameters of one component: its covariance is the prior's in part. "
-                        "Give fewer columns, or component='diagonal_gaussian'.")]
+                        f"{table.rows} rows for {needed} parameters of one component: its covariance is the prior's in part, and "
+                        "the number of components says little. Give fewer columns, projection='pca', or "
+                        "component='diagonal_gaussian'.")]
     if table.rows < limit:
         return [Finding("fewer_rows_than_components", name, (), table.rows,
                         f"{table.rows} rows and up to {limit} components: at most {table.rows} are tried.")]

@@ -150,7 +150,7 @@ class Mixture:
     def __repr__(self) -> str:
         described = "; ".join(f"{', '.join(part.layout.names)}: {part.component.label}" for part in self.parts)
         return (f"Mixture of {self.source.rows} rows, at most {self.max_components} components, "
-                f"{self.prior.name} weights\n  {described}")
+                f"{self.prior.name} weights\n  {described}" + "".join(f"\n  {each.kind}: {each.text}" for each in self.findings))
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -78,7 +78,8 @@ def of_numbers(name: str, mean: Array, center: Array, sd: Array, weights: Array)
     passed = np.asarray(stats.norm.cdf(grid[:, None], center, spread)).T
     mass = np.diff(passed, axis=1)
     distance = 0.5 * np.abs(mass - rest @ mass).sum(axis=1)
-    text = tuple(f"{name} {short(own)} (others {short(other)})" for own, other in zip(mean, typical, strict=True))
+    text = tuple(f"{name} {short(own, other - own)} (others {short(other, other - own)})"
+                 for own, other in zip(mean, typical, strict=True))
     return Contrast(name, distance, text)
 
 
@@ -91,14 +92,16 @@ def of_levels(name: str, shares: Array, levels: Sequence[str], weights: Array) -
     return Contrast(name, 0.5 * np.abs(away).sum(axis=1), text)
 
 
-def short(value: float) -> str:
-    """Return a number in three digits, without an exponent where it can be read.
+def short(value: float, difference: float = 0.0) -> str:
+    """Return a number in three digits, without an exponent where it can be read, and no finer than a difference it is to show.
 
     Examples
     --------
-    >>> short(412.3), short(0.0123), short(-1e9), short(3211.0)
-    ('412', '0.0123', '-1e+09', '3211')
+    >>> short(412.3), short(0.0123), short(-1e9), short(3211.0), short(0.000289, 3.36), short(1.79, 29.6)
+    ('412', '0.0123', '-1e+09', '3211', '0', '1.8')
     """
+    if difference:
+        value = round(value, 2 - int(np.floor(np.log10(abs(difference))))) + 0.0
     return f"{value:.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.3g}"
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import decimal
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from sklearn.metrics import adjusted_rand_score
 
 from bayesglm.errors import BayesGLMError
 from bayesglm.mixtures import Mixture
+from bayesglm.mixtures.scoring import simulate
+from bayesglm.mixtures.shapes import shapes
 from tests.mixtures.worlds import mixed, separated
 
 MIXED = {"columns": ["latency_ms", "restarts", "cold", "zone"], "transform": {"latency_ms": "log"},
@@ -33,6 +39,26 @@ def test_the_number_of_components_is_found(count, seed):
     assert found.posterior.size == count
     shares = np.sort(np.bincount(labels) / len(labels))[::-1]
     assert np.allclose(found.components["weight"], shares, atol=0.015)
+
+
+@pytest.mark.parametrize(("apart", "seed"), [(4.0, 1), (6.0, 1), *(pytest.param(apart, seed, marks=pytest.mark.slow)
+                                                                   for apart in (4.0, 6.0) for seed in (3, 5, 7, 8))])
+def test_weights_means_and_labels_of_three_kinds_are_those_that_made_the_rows(apart, seed):
+    """2,000 rows of three unit Gaussians: labels as good as with the true parameters, which 4 sds apart is 0.87, not 0.95."""
+    rng, truth = np.random.default_rng(seed), np.array([0.5, 0.3, 0.2])
+    means = apart * np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(0.75)]])
+    labels = rng.choice(3, 2000, p=truth)
+    x = means[labels] + rng.normal(size=(2000, 2))
+    fit = Mixture(["x", "y"], {"x": x[:, 0], "y": x[:, 1]}).fit(seed=seed)
+    table = fit.components
+    place = [int(((table[["x_mean", "y_mean"]] - mean) ** 2).sum(axis=1).argmin()) for mean in means]
+    assert sorted(place) == [0, 1, 2]
+    assert np.allclose(table["weight"].iloc[place], truth, atol=0.03)
+    assert np.allclose(table[["x_mean", "y_mean"]].iloc[place], means, atol=0.1 if apart > 4 else 0.15)
+    best = (np.log(truth) + np.array([stats.multivariate_normal.logpdf(x, mean) for mean in means]).T).argmax(axis=1)
+    found, possible = (adjusted_rand_score(labels, each) for each in (fit.responsibilities(None).argmax(axis=1), best))
+    assert found > possible - 0.02
+    assert found > (0.95 if apart > 4 else 0.84)
 
 
 @pytest.mark.slow
@@ -92,6 +118,26 @@ def test_responsibilities_and_labels(fit):
     assert agreed > 0.98
 
 
+def test_tail_probabilities_of_simulated_rows_are_uniform_in_19_of_20_simulations(fit):
+    """Kolmogorov-Smirnov at 5 %, of 80 simulations of the fit itself; binomial with 0.95 is below 70 in one of a thousand."""
+    (part,), uniform = fit.parts, 0
+    for seed in range(80):
+        (drawn,) = simulate(fit.parts, fit.posterior, fit.weights, 300, 1000 + seed)
+        rows = part.layout.center + part.layout.scale * drawn
+        uniform += stats.kstest(fit.tail_probability({"x0": rows[:, 0], "x1": rows[:, 1]}, seed=seed), "uniform").pvalue > 0.05
+    assert uniform >= 70
+
+
+def test_means_in_original_units_are_those_of_the_rows_within_one_in_a_hundred():
+    rng = np.random.default_rng(1)
+    slow = rng.random(1500) < 0.3
+    data = {"ms": np.exp(rng.normal(np.where(slow, 6, 3), 0.4)), "cpu": rng.normal(np.where(slow, 0.7, 0.4), 0.05)}
+    fit = Mixture(["ms", "cpu"], data, transform={"ms": "log"}).fit(seed=1)
+    shares = fit.responsibilities(data)
+    for name, values in data.items():
+        assert np.allclose(fit.components[f"{name}_mean"], shares.T @ values / shares.sum(axis=0), rtol=0.01)
+
+
 def test_tail_probabilities_are_uniform_on_new_rows_of_the_same_kind(fit):
     new = {name: values[:400] for name, values in separated(3, 2, 3000, 1)[0].items()}
     assert stats.kstest(fit.tail_probability(new, seed=2), "uniform").pvalue > 0.01
@@ -104,6 +150,28 @@ def test_a_far_row_has_a_responsibility_and_a_tiny_tail(fit):
     assert np.allclose(fit.responsibilities(far).sum(axis=1), 1)
     assert np.isfinite(fit.score(far)).all()
     assert np.allclose(fit.tail_probability(far, size=1000), 1 / 1001)
+
+
+def test_the_density_of_a_row_a_hundred_sds_away_is_known_to_the_last_digits(fit):
+    """Two columns, so that the gamma functions of a Student-t are a ratio: in decimals of 60 digits."""
+    with decimal.localcontext() as context:
+        context.prec = 60
+        exact, (part,), (params,) = Decimal, fit.parts, fit.posterior.params
+        row = fit.components[["x0_mean", "x1_mean"]].iloc[0] + 100 * fit.components[["x0_sd", "x1_sd"]].iloc[0].to_numpy()
+        pi = exact("3.14159265358979323846264338327950288419716939937510582097494459")
+        scale = [exact(float(each)) for each in part.layout.scale]
+        z = [(exact(float(row.iloc[j])) - exact(float(part.layout.center[j]))) / scale[j] for j in range(2)]
+        total = exact(0)
+        for k, weight in enumerate(fit.weights):
+            df, kappa = exact(float(params["nu"][k])) - 1, exact(float(params["kappa"][k]))
+            (a, b), (_, d) = [[exact(float(each)) * (kappa + 1) / (kappa * df) for each in line] for line in params["psi"][k]]
+            u, v = (z[j] - exact(float(params["mean"][k, j])) for j in range(2))
+            square = (d * u * u - 2 * b * u * v + a * v * v) / (a * d - b * b)
+            root = (a * d - b * b).sqrt()
+            total += exact(float(weight)) / (2 * pi * root * ((df + 2) / 2 * (1 + square / df).ln()).exp())
+        log_density = float(total.ln() - (scale[0] * scale[1]).ln())
+    assert fit.score({"x0": [row.iloc[0]], "x1": [row.iloc[1]]})[0] == pytest.approx(log_density, rel=1e-8)
+    assert log_density < -100
 
 
 def test_the_score_is_a_density():
@@ -191,7 +259,9 @@ def test_intervals_hold_the_weights(fit):
 
 def test_text_says_what_it_is(fit):
     assert "3 components of 1500 rows" in repr(fit)
-    assert "at most 20 components" in repr(Mixture(["x"], {"x": [1.0, 2.0, 3.0]}))
+    few = repr(Mixture(["x"], {"x": [1.0, 2.0, 3.0]}))
+    assert "at most 20 components" in few
+    assert "at most 3 are tried" in few
 
 
 GOOD = {"x": [1.0, 2.0, 4.0, 3.0], "y": [0.5, 1.0, 0.0, 2.0], "s": ["a", "b", "a", "b"], "n": [1.0, np.nan, 2.0, 3.0],
@@ -275,6 +345,18 @@ def test_odd_tables_give_finite_numbers(data):
     tails = found.tail_probability(data, size=500)
     assert ((tails > 0) & (tails <= 1)).all()
     assert not any(np.isnan(each).any() for each in found.draws(1, 20)["posterior"].data_vars.values())
+
+
+@pytest.mark.parametrize("fault", ["equal rows", "a line", "collinear"])
+def test_condition_numbers_stay_below_a_million_where_rows_have_no_spread(fault):
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(200, 2))
+    more = {"equal rows": np.full((60, 2), 12.0), "a line": np.column_stack([rng.normal(12, 1, 60), np.full(60, 12.0)]),
+            "collinear": np.empty((0, 2))}[fault]
+    x = np.vstack([x, more]) if len(more) else np.column_stack([x[:, 0], 3 * x[:, 0]])
+    fit = Mixture(["x", "y"], {"x": x[:, 0], "y": x[:, 1]}, max_components=4).fit(seed=1)
+    assert (shapes(fit)[0].condition < 1e6).all()
+    assert finite(fit.components)
 
 
 @pytest.mark.parametrize("count", [1, 3])

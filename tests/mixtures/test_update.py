@@ -85,6 +85,24 @@ def test_rows_of_the_same_kinds_bring_nothing_new(table, first):
     assert all(set(first.update(table.sample(700, random_state=seed), seed=seed).ids) == {1, 2, 3} for seed in range(8))
 
 
+@pytest.mark.parametrize("seeds", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_three_in_a_hundred_rows_five_sds_away_are_a_new_component_within_two_refreshes(seeds):
+    """Two kinds of rows and a third of the same width whose center is 5 sds from both; its id stays."""
+    centers, found = np.array([[0.0, 0.0], [6.0, 0.0], [3.0, 4.0]]), 0
+    for seed in range(seeds):
+        rng = np.random.default_rng(seed)
+
+        def window(share, rng=rng):
+            kind = rng.choice(3, 1000, p=[0.6 - share / 2, 0.4 - share / 2, share])
+            return pd.DataFrame(centers[kind] + rng.normal(size=(1000, 2)), columns=["a", "b"])
+
+        fit = Mixture(["a", "b"], window(0.0), max_components=6).fit(seed=seed)
+        later = fit.update(window(0.03), seed=seed).update(window(0.03), seed=seed)
+        means = later.components[later.components["since"] > 0][["a_mean", "b_mean"]].to_numpy()
+        found += len(means) == 1 and np.linalg.norm(means[0] - centers[2]) < 1
+    assert found >= 0.95 * seeds
+
+
 @pytest.mark.slow
 def test_stationary_windows_bring_a_new_component_in_at_most_one_of_twenty(first):
     false = 0

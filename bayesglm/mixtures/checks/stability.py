@@ -50,8 +50,8 @@ def _run(held: Examined, seed: int) -> CheckResult:
     shown = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     verdict: Verdict = "pass" if least >= SAME else "warn"
     finding = (f"{RESTARTS} fits to {LEARNT:.0%} of the rows found {shown} components (the fit: {fit.posterior.size}); "
-               f"adjusted Rand index with the fit on rows left out at least {least:.2f}; these rows score {optimism:.3f} nats "
-               "below those learnt from")
+               f"adjusted Rand index with the fit on rows left out at least {least:.2f}; these rows score {abs(optimism):.3f} "
+               f"nats {'below' if optimism > 0 else 'above'} those learnt from")
     advice = "" if verdict == "pass" else (
         "Components overlap, or are pieces of a shape that is not theirs: read them as a description of the density, not as "
         "kinds of rows; transform skewed columns, or use more rows.")
