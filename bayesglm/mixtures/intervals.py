@@ -42,6 +42,34 @@ def parameter_table(posterior: xr.Dataset, parts: Sequence[Part], level: float) 
     return pd.concat(lines).sort_values("id", kind="stable").reset_index(drop=True)
 
 
+def center_table(posterior: xr.Dataset, parts: Sequence[Part], level: float) -> pd.DataFrame:
+    """Return the center of each numeric column in each component, in original units, with its interval, by (id, column).
+
+    The center is the column's mean, location or rate at the mean exposure; where the column is transformed, what its inverse
+    makes of the mean.
+
+    Parameters
+    ----------
+    posterior, parts, level
+        As in `parameter_table`.
+    """
+    units = {name: float(part.layout.exposure_unit[j]) if len(part.layout.exposure_unit) else 1.0
+             for part in parts for j, name in enumerate(part.layout.names)}
+    inverses = {part.layout.names[j]: how.inverse for part in parts for j, how in changed(part.layout.transforms)}
+    found: dict[tuple[int, str], list[float]] = {}
+    for variable in posterior.data_vars.values():
+        rest = [dim for dim in variable.dims if dim not in ("chain", "draw", "component")]
+        if len(rest) != 1 or not str(rest[0]).endswith("feature"):
+            continue
+        ends = variable.quantile([0.5, (1 - level) / 2, (1 + level) / 2], ("chain", "draw")).transpose("component", rest[0], ...)
+        for id, lines in zip(variable["component"].values.tolist(), ends.to_numpy(), strict=True):
+            for name, values in zip(variable[rest[0]].values.tolist(), lines, strict=True):
+                found.setdefault((id, name), inverses.get(name, np.asarray)(values * units[name]).tolist())
+    low, high = interval_names("center", level)
+    index = pd.MultiIndex.from_tuples(list(found), names=["id", "column"])
+    return pd.DataFrame(list(found.values()), index=index, columns=["center", low, high])
+
+
 def _places(drawn: xr.DataArray) -> Iterator[tuple[tuple[int, ...], tuple[str, ...]]]:
     """Yield the places of a quantity's numbers and their labels; a symmetric matrix by its lower triangle."""
     dims = [str(dim) for dim in drawn.dims[1:-1]]

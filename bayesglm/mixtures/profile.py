@@ -92,16 +92,21 @@ def of_levels(name: str, shares: Array, levels: Sequence[str], weights: Array) -
     return Contrast(name, 0.5 * np.abs(away).sum(axis=1), text)
 
 
-def short(value: float, difference: float = 0.0) -> str:
+def short(value: float, difference: float | None = None) -> str:
     """Return a number in three digits, without an exponent where it can be read, and no finer than a difference it is to show.
 
     Examples
     --------
-    >>> short(412.3), short(0.0123), short(-1e9), short(3211.0), short(0.000289, 3.36), short(1.79, 29.6)
-    ('412', '0.0123', '-1e+09', '3211', '0', '1.8')
+    >>> short(412.3), short(0.0123), short(-1e9), short(3211.0)
+    ('412', '0.0123', '-1e+09', '3211')
+    >>> short(0.000289, 3.36), short(1.79, 29.6), short(0.4, 0.387), short(76.4, 1784.0)
+    ('0', '1.8', '0.4', '76')
     """
-    if difference:
-        value = round(value, 2 - int(np.floor(np.log10(abs(difference))))) + 0.0
+    if difference and 1e-3 < abs(difference) < 1e6:
+        digits = (2 - int(np.floor(np.log10(abs(each)))) for each in (value, difference) if each)
+        places = max(0, min(digits))
+        text = f"{round(value, places) + 0.0:.{places}f}"
+        return text.rstrip("0").rstrip(".") if places else text
     return f"{value:.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.3g}"
 
 

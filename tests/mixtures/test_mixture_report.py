@@ -10,6 +10,7 @@ import pytest
 
 from bayesglm.errors import OptionError
 from bayesglm.mixtures import Mixture
+from bayesglm.mixtures.intervals import center_table
 from bayesglm.mixtures.report.page import FOLDER, material_of, render
 from bayesglm.report.page import sections
 from tests.mixtures.worlds import mixed, separated
@@ -64,6 +65,23 @@ def test_components_stand_on_the_page(fit, page):
     assert len(Reader(page).named("svg")) == 2
 
 
+def test_centers_are_in_original_units_with_their_intervals():
+    """Of a log, the exponential of the mean's quantiles; of counts over an exposure, the rate at the mean exposure."""
+    data, _ = mixed(300, 1)
+    data["hours"] = np.random.default_rng(1).uniform(1, 3, 300)
+    fit = Mixture(["latency_ms", "restarts"], data, transform={"latency_ms": "log"}, component={"restarts": "poisson"},
+                  exposure={"restarts": "hours"}, max_components=3).fit(seed=1)
+    drawn = fit.draws(1, 400)["posterior"].to_dataset()
+    found = center_table(drawn, fit.parts, 0.9)
+    means = drawn["mean"].sel(feature="latency_ms").values[0]
+    rates = drawn["rate"].sel(count_feature="restarts").values[0] * data["hours"].mean()
+    levels = [0.5, 0.05, 0.95]
+    for k, id in enumerate(fit.ids):
+        assert found.loc[(id, "latency_ms")].tolist() == pytest.approx(np.exp(np.quantile(means[:, k], levels)).tolist())
+        assert found.loc[(id, "restarts")].tolist() == pytest.approx(np.quantile(rates[:, k], levels).tolist())
+        assert found.loc[(id, "restarts"), "center"] == pytest.approx(fit.components["restarts_mean"].iloc[k], rel=0.02)
+
+
 def test_the_history_and_ellipses_stand_on_the_page(tmp_path):
     table = separated(2, 3, 240, 1)[0]
     first = Mixture(list(table), table, max_components=4).fit(seed=1)
@@ -73,6 +91,8 @@ def test_the_history_and_ellipses_stand_on_the_page(tmp_path):
     page = path.read_text(encoding="utf-8")
     words = " ".join("".join(Reader(page).words).split())
     assert "Components that came, went" in words
+    assert words.count("first seenthe first fit") == 2
+    assert words.count("first seenrefresh 1") == 1
     assert len(re.findall("Scatter plot of", page)) == 3
     with pytest.raises(OptionError, match="no folder"):
         later.report(tmp_path / "missing" / "modes.html")

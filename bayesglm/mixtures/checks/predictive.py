@@ -18,6 +18,7 @@ from bayesglm.predict import interval_names
 NAME = "predictive"
 REPLICATES = 200
 ROWS = 2000
+MOST = 3  # pieces of advice, for the furthest statistics
 _ADVICE = {
     "tails": "tails are not the components': put skewed columns on the log scale, or use student_t components",
     "largest": "there are rows further out than the components reach: look at them, or use student_t components",
@@ -111,15 +112,15 @@ def judged(keys: Sequence[tuple[str, str]], observed: Array, drawn: Array) -> Ch
     worst = int(distance.argmax())
     p = float((away >= distance[worst]).mean())
     verdict: Verdict = "pass" if p >= ALARM else "fail" if distance[worst] >= FAR else "warn"
-    off = [keys[j][0] for j in range(len(keys)) if found.p[j] < ALARM and distance[j] >= 0.8 * np.quantile(away, 0.99)]
+    order = np.argsort(-distance, kind="stable")
+    off = [keys[j][0] for j in order if found.p[j] < ALARM and distance[j] >= 0.8 * np.quantile(away, 0.99)]
     low, high = interval_names("predicted", LEVEL)
     table = pd.DataFrame({"statistic": [kind for kind, _ in keys], "columns": [of for _, of in keys], "observed": found.observed,
                           "predicted_mean": found.mean, low: found.lower, high: found.upper, "p": found.p})
-    order = np.argsort(-distance, kind="stable")
     kind, of = keys[worst]
     finding = (f"furthest of {len(keys)} statistics: {kind} of `{of}`, {distance[worst]:.1f} sds from what rows of the mixture "
                f"have; as far or further in {p:.1%} of {len(drawn)} replicates")
-    advice = "; ".join(dict.fromkeys(_ADVICE[each] for each in off)) if verdict != "pass" else ""
+    advice = "; ".join(list(dict.fromkeys(_ADVICE[each] for each in off))[:MOST]) if verdict != "pass" else ""
     return CheckResult(NAME, verdict, finding, advice[:1].upper() + advice[1:] + "." if advice else "", table.iloc[order])
 
 

@@ -37,7 +37,8 @@ def _content(material: Material) -> Sequence[Content]:
             "distance to what they were before, in nats", FORMATS)]
     if not refreshes.empty:
         content += [Heading("Refreshes"), TableBlock(
-            _readable(refreshes.tail(MOST)), "Rows of each refresh, and their mean log density under the fit before and after",
+            _readable(refreshes.tail(MOST).rename(columns={"number": "refresh"})),
+            "Rows of each refresh, and their mean log density under the fit before and after",
             {"rows": ",.0f", "effective rows": ",.0f", "mean age": ".2f", "score before": ".3f", "score se": ".3f",
              "score after": ".3f"})]
     return content
