@@ -18,7 +18,7 @@ from bayesglm.mixtures.columns import Part
 from bayesglm.mixtures.component import Array
 from bayesglm.mixtures.scorer import log_sum
 
-_ROWS = 8192
+_ROWS = 131_072  # at most at once, to bound memory
 _NEAR = 0.1
 
 

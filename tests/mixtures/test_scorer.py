@@ -13,6 +13,8 @@ from scipy.special import logsumexp
 from bayesglm.mixtures import Mixture
 from bayesglm.mixtures.component import Component
 from bayesglm.mixtures.scorer import Scorer
+from bayesglm.mixtures.scorer.counts import negative_binomial, poisson
+from bayesglm.mixtures.scorer.surfaces import surface
 from bayesglm.registry import discover
 from tests.mixtures.worlds import mixed, separated
 
@@ -117,3 +119,56 @@ def test_principal_components_are_taken_as_by_the_fit(projection, scores, tmp_pa
             scorer.score(table.assign(x1=value))
     with pytest.raises(ValueError, match="`x0`: values at or below 0, such as -1"):
         scorer.score(table.assign(x0=-1.0))
+
+
+@cache
+def exposed(kind):
+    """Return a fit of counts over exposures, one column over none and one over another exposure, and what makes its rows."""
+    def rows(count, seed):
+        rng = np.random.default_rng(seed)
+        hours, days = np.exp(rng.uniform(-1.5, 1, count)), rng.uniform(0.5, 2, count)
+        rate = np.where(rng.random(count) < 0.4, 12.0, 1.0)
+        counts = {f"n{j}": rng.poisson(rate * over * rng.gamma(1.5, 1 / 1.5, count))
+                  for j, over in enumerate((hours, hours, days, 1.0))}
+        return pd.DataFrame({**counts, "hours": hours, "days": days})
+
+    exposure = {"n0": "hours", "n1": "hours", "n2": "days"}
+    fit = Mixture(["n0", "n1", "n2", "n3"], rows(250, 1), component=kind, exposure=exposure, max_components=2,
+                  missing="marginalise").fit(seed=1)
+    return fit, rows
+
+
+@pytest.mark.parametrize("kind", ["poisson", "negative_binomial"])
+def test_counts_of_many_rows_are_as_one_by_one(kind, tmp_path):
+    """Of many rows with exposures of their own, polynomials; also with rare counts and exposures, exposures of 0, and gaps."""
+    fit, rows = exposed(kind)
+    scorer, table = exported(fit, tmp_path), rows(6000, 2).astype(float)
+    table.loc[:3, "n0"] = [100.0, 3000.0, 1e6, 1e9]
+    table.loc[4:6, "hours"] = [1e-9, 1e9, 0.0]
+    table.loc[6, ["n0", "n1"]] = [0.0, np.nan]
+    table.loc[7:500, "n1"] = np.nan
+    few = np.concatenate([scorer.score(table[start:start + 1000]) for start in range(0, 6000, 1000)])
+    for found in (scorer.score(table), fit.score(table)):
+        assert np.allclose(found, few, rtol=1e-12, atol=1e-10)
+    assert np.allclose(few[:20], fit.score(table[:20]), rtol=1e-12, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["poisson", "negative_binomial"])
+def test_a_surface_is_taken_where_it_pays(kind, tmp_path):
+    """Most cells of the log exposure have polynomials; none has where exposures are spread too far. Bad rows are seen anyway."""
+    fit, rows = exposed(kind)
+    form, arrays = fit.parts[0].component.exported(fit.posterior.params[0], fit.parts[0].layout)
+    columns, table = {"poisson": poisson, "negative_binomial": negative_binomial}[form](arrays)[:2], rows(20_000, 3)
+    counts = [table[name].to_numpy(float) for name in ("n0", "n1")]
+    found = surface(columns, counts, table["hours"].to_numpy())
+    assert (found.slot >= 0).mean() > 0.7
+    x, e = np.array([[3.0, 0.0], [0.0, 40.0]]), np.array([0.7, 2.0])
+    each = zip(columns, (x[:, :1], x[:, 1:]), strict=True)
+    expected = sum(column.complete(column.of_count(own), own, e[:, None]) for column, own in each)
+    assert np.allclose(found.at(x, e), expected, rtol=0, atol=1e-11)
+    assert surface(columns, counts, np.exp(np.linspace(-600, 600, 20_000))) is None
+    assert surface(columns, counts, np.zeros(20_000)) is None
+    scorer = exported(fit, tmp_path)
+    for bad in (1.5, -1.0, np.inf):
+        with pytest.raises(ValueError, match=r"no counts|infinite"):
+            scorer.score(table.assign(n0=np.where(np.arange(20_000) == 7, bad, table["n0"])))

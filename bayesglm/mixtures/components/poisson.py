@@ -19,9 +19,11 @@ from bayesglm.errors import ColumnTypeError, OptionError
 from bayesglm.mixtures.component import Array, Component, Drawn, Expected, Layout, Params, Symbolic
 from bayesglm.mixtures.scorer import GammaPoisson
 from bayesglm.mixtures.scorer.counts import Counted
+from bayesglm.mixtures.scorer.surfaces import Density
 
 _LARGEST = 2.0**53  # beyond it float64 has no odd numbers
 _ROWS = 4096  # cells at once, to bound memory
+_MANY, _AT_ONCE = 4096, 1024  # rows for which polynomials are made, and that are read off them at once
 
 
 def check_counts(name: str, values: Array) -> None:
@@ -62,6 +64,8 @@ def root_rates(data: Array) -> Array:
 def over_cells(data: Array, columns: Sequence[Counted]) -> Array:
     """Return log probabilities of rows, shape (row, component), from those of each column's distinct cells.
 
+    Where many rows have exposures of their own, usual counts are read off polynomials; see `bayesglm.mixtures.scorer.surfaces`.
+
     Parameters
     ----------
     data : array, shape (row, 2 column)
@@ -69,6 +73,10 @@ def over_cells(data: Array, columns: Sequence[Counted]) -> Array:
     columns : sequence of Counted
         The columns.
     """
+    size = len(columns)
+    if len(data) >= _MANY and (data[:, size:] != data[0, size:]).any():
+        of = Density.of(columns, [False] * size).ready(list(np.ascontiguousarray(data.T)))
+        return np.concatenate([of(data[start:start + _AT_ONCE]) for start in range(0, len(data), _AT_ONCE)])
     counts, exposure = counts_and_exposure(data)
     found: list[Array] = []
     for j, column in enumerate(columns):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,6 +43,8 @@ class Block:
         ``density(z)`` gives the log density of each component, shape (row, component); exposures stand behind counts.
     marginal : callable or None
         ``marginal(held, rows)`` gives that of some columns; None where ``density`` leaves out what is NaN.
+    ready : callable or None
+        ``ready(columns)`` gives a density that is faster for many rows like these; None where there is none.
     """
 
     names: tuple[str, ...]
@@ -55,14 +57,14 @@ class Block:
     exposure_unit: Array
     density: Density
     marginal: Marginal | None
+    ready: Callable[[Sequence[Array]], Density] | None
 
-    def read(self, given: Given) -> Array:
-        """Return values side by side, or codes of levels, NaN where there is none; exposures in their units stand behind."""
+    def read(self, given: Given) -> list[Array]:
+        """Return columns of values, or of codes of levels, NaN where there is none; exposures in their units stand behind."""
         if self.levels:
-            values = self._codes(given[self.names[0]])[:, None]
-        else:
-            values = np.stack([_numbers(given[name]) for name in self.names], axis=1)
-        return np.hstack([values, self._exposures(values, given)]) if self.exposure else values
+            return [self._codes(given[self.names[0]])]
+        values = [_numbers(given[name]) for name in self.names]
+        return [*values, *self._exposures(values, given)]
 
     def over(self, held: NDArray[np.bool_], rows: int) -> Block:
         """Return what is said of some columns, for about so many rows; only where there is a marginal."""
@@ -73,6 +75,10 @@ class Block:
 
         return replace(self, names=of(self.names), transforms=of(self.transforms), center=self.center[held],
                        scale=self.scale[held], density=self.marginal(held, rows))
+
+    def made_ready(self, columns: Sequence[Array]) -> Block:
+        """Return the block for many rows like these."""
+        return self if self.ready is None else replace(self, density=self.ready(columns))
 
     def standardised(self, values: Array) -> tuple[Array, Array]:
         """Return what the density sees of what was read, and the log Jacobian of each row.
@@ -106,18 +112,20 @@ class Block:
             raise ValueError(f"missing values in `{self.names[0]}`. Drop the rows, or fit with missing='marginalise'.")
         return codes
 
-    def _exposures(self, counts: Array, given: Given) -> Array:
-        """Return exposures in their units, 1 for columns without."""
-        found = np.ones(counts.shape)
-        for j, name in enumerate(self.exposure):
-            if not name:
-                continue
-            each = _numbers(given[name])
-            if not (np.isfinite(each) & (each >= 0) & ((each > 0) | ~(counts[:, j] > 0))).all():
+    def _exposures(self, counts: Sequence[Array], given: Given) -> list[Array]:
+        """Return the exposure of each column in its unit, 1 for columns without; nothing where there are no counts."""
+        read = {name: _numbers(given[name]) for name in dict.fromkeys(self.exposure) if name}
+        for name, each in read.items():
+            held = np.isfinite(each) & (each >= 0)
+            if (each == 0).any():
+                counted = np.any([own > 0 for own, of in zip(counts, self.exposure, strict=True) if of == name], axis=0)
+                held &= (each > 0) | ~counted
+            if not held.all():
                 raise ValueError(f"`{name}`: exposures that are missing, infinite, negative, or 0 where something was counted. "
                                  "Correct the rows.")
-            found[:, j] = each / self.exposure_unit[j]
-        return found
+        pairs = list(zip(self.exposure, self.exposure_unit.tolist(), strict=True))
+        in_units = {(name, unit): read[name] / unit if name else np.ones(len(counts[0])) for name, unit in dict.fromkeys(pairs)}
+        return [in_units[pair] for pair in pairs]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -187,21 +195,22 @@ def scaled(names: Sequence[str], transforms: Sequence[Transform], center: Array,
     return numbers, jacobian
 
 
-def alike(blocks: Sequence[Block], values: Sequence[Array]) -> Iterator[tuple[Places, list[tuple[Block, Array]]]]:
-    """Yield rows with the same values missing, and each block over what they have, with their values; none of nothing."""
-    gaps = [np.isnan(each) if block.missing and block.marginal is not None else np.zeros((len(each), 0), np.bool_)
-            for block, each in zip(blocks, values, strict=True)]
+def alike(blocks: Sequence[Block], read: Sequence[Sequence[Array]]) -> Iterator[tuple[Places, list[tuple[Block, list[Array]]]]]:
+    """Yield rows with the same values missing, and each block over what they have, with their columns; none of nothing."""
+    rows = len(read[0][0])
+    gaps = [np.stack([np.isnan(each) for each in columns], axis=1) if block.missing and block.marginal is not None
+            else np.zeros((rows, 0), np.bool_) for block, columns in zip(blocks, read, strict=True)]
     if not any(each.any() for each in gaps):
-        yield slice(0, len(values[0])), list(zip(blocks, values, strict=True))
+        yield slice(0, rows), [(block, list(columns)) for block, columns in zip(blocks, read, strict=True)]
         return
     packed = np.packbits(np.hstack(gaps), axis=1)
     order = np.lexsort(packed.T)
     new = np.flatnonzero((packed[order[1:]] != packed[order[:-1]]).any(axis=1)) + 1
-    for rows in np.split(order, new):
-        held = [np.ones(each.shape[1], np.bool_) if gone.shape[1] == 0 else ~gone[rows[0]]
-                for gone, each in zip(gaps, values, strict=True)]
-        yield rows, [(block.over(there, len(rows)), each[np.ix_(rows, there)])
-                     for block, each, there in zip(blocks, values, held, strict=True) if there.any()]
+    for own in np.split(order, new):
+        held = [np.ones(len(columns), np.bool_) if gone.shape[1] == 0 else ~gone[own[0]]
+                for gone, columns in zip(gaps, read, strict=True)]
+        yield own, [(block.over(there, len(own)), [each[own] for each, kept in zip(columns, there, strict=True) if kept])
+                    for block, columns, there in zip(blocks, read, held, strict=True) if there.any()]
 
 
 def _gone(value: object) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,6 +30,9 @@ class Counted(Protocol):
     def complete(self, part: Array, x: Array, e: Array) -> Array:
         """Return log probabilities, shape (row, component), given that part, for x and e of shape (row, 1)."""
 
+    def grid(self, most: int, e: Array) -> Array:
+        """Return log probabilities of counts 0, ..., most - 1 over each of some exposures, shape (count, exposure, component)."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GammaPoisson:
@@ -50,6 +53,11 @@ class GammaPoisson:
     def complete(self, part: Array, x: Array, e: Array) -> Array:
         """Return log probabilities given that part."""
         return np.asarray(part + x * np.log(np.where(e > 0, e, 1.0)) - (self.shape + x) * np.log1p(e / self.per))
+
+    def grid(self, most: int, e: Array) -> Array:
+        """Return log probabilities of all counts below ``most`` over exposures above 0."""
+        x = np.arange(float(most))[:, None]
+        return self.complete(self.of_count(x)[:, None], x[:, None], e[:, None])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,35 +98,31 @@ class BetaNegativeBinomial:
         of_p = log_rising(self.success, size) - log_rising(self.success + self.failure, size + x)
         return log_sums(part + of_x + of_p, self.component)
 
-
-def counted(columns: Sequence[Counted], fixed: Sequence[bool]) -> Callable[[Array], Array]:
-    """Return the sum over columns of log probabilities, shape (row, component), of counts and exposures behind them.
-
-    Parameters
-    ----------
-    columns : sequence of Counted
-        The columns.
-    fixed : sequence of bool
-        Whether the exposure of a column is 1 throughout: probabilities of usual counts are then looked up.
-    """
-    each = [_by_count(column) if alone else _by_both(column) for column, alone in zip(columns, fixed, strict=True)]
-    size = len(columns)
-
-    def density(z: Array) -> Array:
-        held = ~np.isnan(z[:, :size])
-        z = z if held.all() else np.hstack([np.where(held, z[:, :size], 0.0), z[:, size:]])
-        return np.asarray(np.sum([of(z[:, j:j + 1], z[:, size + j:size + j + 1]) * held[:, j:j + 1]
-                                  for j, of in enumerate(each)], axis=0))
-
-    return density
+    def grid(self, most: int, e: Array) -> Array:
+        """Return log probabilities of all counts below ``most`` over exposures above 0, each count by its ratio to the last."""
+        of = (self.concentration, self.success, self.failure, self.log_share)
+        concentration, success, failure, log_share = (each[:, None] for each in of)  # (pair, exposure)
+        size, both = concentration * e, success + failure
+        first = np.flatnonzero(np.diff(self.component, prepend=-1))
+        pairs = np.diff(first, append=len(self.component))
+        logs = log_rising(success, size) - log_rising(both, size) + log_share
+        found = np.empty((most, len(e), len(first)))
+        for x in range(most):
+            top = np.maximum.reduceat(logs, first, axis=0)
+            shares = np.add.reduceat(np.exp(logs - np.repeat(top, pairs, axis=0)), first, axis=0)
+            found[x] = (top + np.log(shares)).T
+            logs = logs + np.log((size + x) * (failure + x) / ((1 + x) * (both + size + x)))
+        return found
 
 
-def _by_count(column: Counted) -> Callable[[Array, Array], Array]:
+def of_counts(column: Counted) -> Callable[[Array, Array], Array]:
+    """Return a function of counts and exposures that are 1 to log probabilities; those of usual counts are looked up."""
     of = _looked_up(lambda x: column.complete(column.of_count(x), x, np.ones_like(x)), column.mean)
     return lambda x, e: of(x)
 
 
-def _by_both(column: Counted) -> Callable[[Array, Array], Array]:
+def of_both(column: Counted) -> Callable[[Array, Array], Array]:
+    """Return a function of counts and exposures to log probabilities; what usual counts alone decide is looked up."""
     of = _looked_up(column.of_count, column.mean)
     return lambda x, e: column.complete(of(x), x, e)
 
@@ -137,22 +141,20 @@ def _looked_up(function: Callable[[Array], Array], mean: float) -> Callable[[Arr
     return of
 
 
-def poisson(arrays: Mapping[str, Array]) -> Callable[[Array], Array]:
-    """Return the log probability of counts with gamma rates: ``shape``, ``per``, (component, column), and ``fixed`` (column,)."""
-    columns = [GammaPoisson(*each) for each in zip(arrays["shape"].T, arrays["per"].T, strict=True)]
-    return counted(columns, (arrays["fixed"] > 0).tolist())
+def poisson(arrays: Mapping[str, Array]) -> list[Counted]:
+    """Return columns of counts with gamma rates: ``shape`` and ``per``, shape (component, column)."""
+    return [GammaPoisson(*each) for each in zip(arrays["shape"].T, arrays["per"].T, strict=True)]
 
 
-def negative_binomial(arrays: Mapping[str, Array]) -> Callable[[Array], Array]:
-    """Return the log probability of counts with concentrations on a grid.
+def negative_binomial(arrays: Mapping[str, Array]) -> list[Counted]:
+    """Return columns of counts with concentrations on a grid.
 
     Parameters
     ----------
     arrays : mapping
         The attributes of `BetaNegativeBinomial` for all columns one behind the other, with ``column``, the place of each pair's
-        column; and ``fixed``, 1 for columns without exposure, else 0, shape (column,).
+        column.
     """
     names = ("component", "concentration", "success", "failure", "log_share")
-    places = [arrays["column"] == j for j in range(len(arrays["fixed"]))]
-    columns = [BetaNegativeBinomial(*(arrays[name][place] for name in names)) for place in places]
-    return counted(columns, (arrays["fixed"] > 0).tolist())
+    places = [arrays["column"] == j for j in np.unique(arrays["column"])]
+    return [BetaNegativeBinomial(*(arrays[name][place] for name in names)) for place in places]

@@ -6,14 +6,16 @@ form has arrays for some of the columns too, since rows are grouped by which val
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .counts import negative_binomial, poisson  # noqa: TID252 - the folder is copied as it is
+from . import surfaces  # noqa: TID252 - the folder is copied as it is
+from .counts import Counted, negative_binomial, poisson  # noqa: TID252
 from .students import independent, joint, joint_part, scale_mixture, scale_mixture_part  # noqa: TID252
 
 Array = NDArray[np.float64]
@@ -37,11 +39,14 @@ class Form:
         ``part(arrays, held)`` gives the arrays of the columns that are held; None where the density leaves out what is NaN.
     few : callable, optional
         A density for few rows, where it takes long to get the other ready.
+    ready : callable, optional
+        ``ready(density, columns)`` gives a density that is faster for many rows like these, which are given by columns.
     """
 
     density: Callable[[Arrays], Density]
     part: Callable[[Arrays, NDArray[np.bool_]], Arrays] | None = None
     few: Callable[[Arrays], Density] | None = None
+    ready: Callable[[Any, Sequence[Array]], Density] | None = None
 
     def marginal(self, arrays: Arrays) -> Marginal | None:
         """Return ``marginal(held, rows)``, the density over some columns for about so many rows; the last ones are kept."""
@@ -55,6 +60,13 @@ class Form:
             return make(part(arrays, np.frombuffer(key, np.bool_)))
 
         return lambda held, rows: of(held.tobytes(), int(rows < _FEW))
+
+
+def _counts(columns: Callable[[Arrays], Sequence[Counted]]) -> Form:
+    def density(arrays: Arrays) -> surfaces.Density:
+        return surfaces.Density.of(columns(arrays), (arrays["fixed"] > 0).tolist())
+
+    return Form(density, ready=surfaces.Density.ready)
 
 
 def _categories(arrays: Arrays) -> Density:
@@ -73,7 +85,7 @@ FORMS: Mapping[str, Form] = {
     "joint": Form(joint, joint_part),
     "scale_mixture": Form(scale_mixture, scale_mixture_part, partial(scale_mixture, exact=True)),
     "independent": Form(independent),
-    "poisson": Form(poisson),
-    "negative_binomial": Form(negative_binomial),
+    "poisson": _counts(poisson),
+    "negative_binomial": _counts(negative_binomial),
     "categories": Form(_categories),
 }

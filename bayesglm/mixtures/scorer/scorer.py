@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from .transforms import transform  # noqa: TID252
 Array = NDArray[np.float64]
 
 FORMAT = "bayesglm scorer 3"
+_MANY, _THREADS = 4096, 2  # rows for which densities are made ready, and are scored by several threads
 _ROWS = 1024  # at most at once: what they need stays in the processor's cache
 
 
@@ -84,22 +87,29 @@ class Scorer:
         if self.projection is not None:
             scores, jacobian = self.projection.scores(given)
             given = {**given, **scores}
-        values = [block.read(given) for block in self.blocks]
-        found = np.empty(len(values[0]))
-        for place, parts in alike(self.blocks, values):
+        columns = [block.read(given) for block in self.blocks]
+        found = np.empty(len(columns[0][0]))
+        for place, parts in alike(self.blocks, columns):
             found[place] = self._log_density(parts, len(found[place]))
         return found + jacobian
 
-    def _log_density(self, parts: Sequence[tuple[Block, Array]], rows: int) -> Array:
-        found = np.empty(rows)
-        for start in range(0, rows, _ROWS):
-            place = slice(start, start + _ROWS)
-            logs, jacobian = np.tile(self.log_weights, (len(found[place]), 1)), np.zeros(1)
-            for block, values in parts:
-                z, of_scale = block.standardised(values[place])
+    def _log_density(self, parts: Sequence[tuple[Block, list[Array]]], rows: int) -> Array:
+        if rows >= _MANY:
+            parts = [(block.made_ready(columns), columns) for block, columns in parts]
+
+        def of(start: int) -> Array:
+            place = slice(start, min(start + _ROWS, rows))
+            logs, jacobian = np.tile(self.log_weights, (place.stop - start, 1)), np.zeros(1)
+            for block, columns in parts:
+                z, of_scale = block.standardised(np.stack([each[place] for each in columns], axis=1))
                 logs, jacobian = logs + block.density(z), jacobian + of_scale
-            found[place] = log_sum(logs) + jacobian
-        return found
+            return log_sum(logs) + jacobian
+
+        starts = range(0, rows, _ROWS)
+        if rows < _MANY:
+            return np.concatenate([of(start) for start in starts])
+        with ThreadPoolExecutor(_THREADS) as threads:
+            return np.concatenate(list(threads.map(of, starts)))
 
     def _given(self, rows: Any) -> Given:
         if not isinstance(rows, np.ndarray):
@@ -112,11 +122,12 @@ class Scorer:
 
 def _block(about: Mapping[str, Any], arrays: Mapping[str, Array]) -> Block:
     form = FORMS[about["form"]]
+    density = form.density(arrays)
     return Block(
         names=tuple(about["names"]), levels=tuple(about["levels"]), transforms=tuple(map(transform, about["transforms"])),
         center=np.array(about["center"]), scale=np.array(about["scale"]), missing=about["missing"],
         exposure=tuple(about["exposure"]), exposure_unit=np.array(about["exposure_unit"]),
-        density=form.density(arrays), marginal=form.marginal(arrays))
+        density=density, marginal=form.marginal(arrays), ready=None if form.ready is None else partial(form.ready, density))
 
 
 def _projection(about: Mapping[str, Any] | None, held: Mapping[str, Array]) -> Projection | None:
