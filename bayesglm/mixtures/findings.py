@@ -11,6 +11,7 @@ from bayesglm.mixtures.columns import Part
 
 MANY = 50
 _REPEATED = 0.5
+_ROWS_A_LEVEL, _LEVELS = 5, 10
 
 
 def findings_of(parts: Sequence[Part], table: Table, limit: int) -> tuple[Finding, ...]:
@@ -25,7 +26,8 @@ def findings_of(parts: Sequence[Part], table: Table, limit: int) -> tuple[Findin
     limit : int
         Most components.
     """
-    return (*table.findings, *many_columns(parts), *_few_rows(parts, table, limit), *_repeated_rows(parts, table))
+    return (*table.findings, *many_columns(parts), *_few_rows(parts, table, limit), *_repeated_rows(parts, table),
+            *_many_levels(parts, table))
 
 
 def many_columns(parts: Sequence[Part]) -> list[Finding]:
@@ -48,6 +50,15 @@ def _few_rows(parts: Sequence[Part], table: Table, limit: int) -> list[Finding]:
         return [Finding("fewer_rows_than_components", name, (), table.rows,
                         f"{table.rows} rows and up to {limit} components: at most {table.rows} are tried.")]
     return []
+
+
+def _many_levels(parts: Sequence[Part], table: Table) -> list[Finding]:
+    """Point out categories with about as many levels as rows: what occurs once says nothing of what rows have in common."""
+    found = [(part.layout.names[0], len(part.layout.levels)) for part in parts]
+    return [Finding("many_levels", name, (), levels,
+                    f"{levels} levels in {table.rows} rows: a level with few rows says nothing of which kind they are. Group the "
+                    "levels, or leave the column out and see association() for what goes with the components.")
+            for name, levels in found if levels * _ROWS_A_LEVEL > table.rows and levels > _LEVELS]
 
 
 def _repeated_rows(parts: Sequence[Part], table: Table) -> list[Finding]:

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from bayesglm.errors import OptionError
 from bayesglm.mixtures import comparison, explain, injection, membership, proposals, thresholds
 from bayesglm.mixtures.association import Association, enrichment, outcome_rates
 from bayesglm.mixtures.check import Checks, run_checks
@@ -146,6 +147,9 @@ class MixtureFit(LastingMixture):
         seed : int
             For the tail probabilities.
         """
+        if rate is not None and labels is not None:
+            raise OptionError(f"rate={rate!r} and labels", value=rate, rule="a threshold is chosen by one of them",
+                              fix="Leave one out; with labels, precision= says how sure an alert should be.")
         tails = self.tail_probability(data, seed=seed)
         if labels is None:
             return thresholds.by_rate(tails, 0.005 if rate is None else rate, rows_per_day)

@@ -7,14 +7,14 @@ largest; an id follows its component, however components are ordered.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
-from bayesglm.errors import unknown
+from bayesglm.errors import OptionError
 from bayesglm.mixtures.ascent import Posterior
 from bayesglm.mixtures.columns import Part
 from bayesglm.mixtures.component import Array
@@ -117,12 +117,10 @@ class Identity:
 
         Raises
         ------
-        UnknownNameError
+        OptionError
             An id that no component has.
         """
-        for each in (*names, *runbooks):
-            if each not in self.ids:
-                raise unknown("id of a component", str(each), [str(known) for known in self.ids])
+        check_ids((*names, *runbooks), self.ids)
         return replace(self, names=_without_empty({**self.names, **names}),
                        runbooks=_without_empty({**self.runbooks, **runbooks}))
 
@@ -145,6 +143,14 @@ class Identity:
         """Return one line for each refresh."""
         names = [each.name for each in fields(Refresh)]
         return pd.DataFrame([{name: getattr(each, name) for name in names} for each in self.refreshes], columns=names)
+
+
+def check_ids(given: Iterable[object], ids: Sequence[int]) -> None:
+    """Raise where an id is none of a fit's components."""
+    for each in given:
+        if isinstance(each, bool) or each not in ids:
+            raise OptionError(f"no component has the id {each!r}", value=each, fix=f"Use {', '.join(map(str, ids))}.",
+                              rule="ids are whole numbers, those of `components`")
 
 
 def first_identity(components: int) -> Identity:

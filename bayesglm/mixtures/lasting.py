@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 
 from bayesglm.data.batches import batches_of, piece_rows, survey
-from bayesglm.errors import OptionError, unknown
+from bayesglm.errors import OptionError
 from bayesglm.mixtures import proposals, saving
 from bayesglm.mixtures.ascent import Climb
 from bayesglm.mixtures.fitted import FittedMixture
-from bayesglm.mixtures.identity import Standing, follow
+from bayesglm.mixtures.identity import Standing, check_ids, follow
 from bayesglm.mixtures.learning import SAMPLE, Source, source_of, tables_of
 from bayesglm.mixtures.projection import Projection
 from bayesglm.mixtures.update import Policy, pooled, refresh
@@ -93,9 +93,7 @@ class LastingMixture(FittedMixture):
         [{'action': 'kept', 'id': 1, 'rows': 480.0}, {'action': 'new', 'id': 2, 'rows': 20.0}]
         """
         policy = _policy(forgetting, floor, patience, protect)
-        for each in policy.protect:
-            if each not in self.ids:
-                raise unknown("id in protect=", str(each), [str(own) for own in self.ids])
+        check_ids(policy.protect, self.ids)
         source = self._source(data)
         found, identity = refresh(self.priors, self.parts, self.posterior, self.identity, source, policy,
                                   self.seed if seed is None else check_seed(seed))
@@ -115,7 +113,7 @@ class LastingMixture(FittedMixture):
 
         Raises
         ------
-        UnknownNameError
+        OptionError
             An id that no component has.
         """
         return replace(self, identity=self.identity.named(names, runbook or {}))

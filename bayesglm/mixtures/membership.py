@@ -17,9 +17,10 @@ from scipy.special import comb, xlogy
 
 from bayesglm.data.door import read_table
 from bayesglm.data.table import Column
-from bayesglm.errors import ColumnTypeError, OptionError
+from bayesglm.errors import ColumnTypeError, MissingValueError, OptionError
 from bayesglm.mixtures.component import Array
 from bayesglm.mixtures.fitted import FittedMixture
+from bayesglm.mixtures.identity import check_ids
 from bayesglm.mixtures.scoring import log_predictive
 from bayesglm.mixtures.starts import kmeans
 from bayesglm.predict import LEVEL, interval_names
@@ -30,7 +31,11 @@ FLOOR = 0.01
 
 def read_column(data: Any, name: str) -> Column:
     """Return one column of a data frame that is not described by the mixture: a label, a cost, an outcome."""
-    return read_table(data, [name], labels=[name])[0][name]
+    try:
+        return read_table(data, [name], labels=[name])[0][name]
+    except MissingValueError as error:
+        raise MissingValueError(error.problem, column=name, value=error.value, rows=error.rows, rule="every row needs one",
+                                fix="Drop the rows, or fill in what is missing before.") from None
 
 
 def entropy(responsibilities: Array) -> Array:
@@ -129,7 +134,7 @@ def costs(ids: Sequence[int], responsibilities: Array, cost: Array) -> pd.DataFr
     -------
     pandas.DataFrame
         Total, its 90 % interval from the doubt about memberships (exact variance, normal), share of the whole, rows, and the
-        mean cost of a row. Totals sum to the whole.
+        mean cost of a row. Totals sum to the whole; where that is 0, so is every share.
 
     Examples
     --------
@@ -143,7 +148,7 @@ def costs(ids: Sequence[int], responsibilities: Array, cost: Array) -> pd.DataFr
     total[largest] += whole - total.sum()  # what rounding left
     half = stats.norm.ppf((1 + LEVEL) / 2) * np.sqrt(cost**2 @ (responsibilities * (1 - responsibilities)))
     low, high = interval_names("total", LEVEL)
-    share = total / whole if whole else np.full(len(total), np.nan)
+    share = total / whole if whole else np.zeros(len(total))
     mean = np.divide(total, rows, out=np.full(len(total), np.nan), where=rows > 0)
     return pd.DataFrame({"id": list(ids), "total": total, low: total - half, high: total + half, "share": share, "rows": rows,
                          "per_row": mean})
@@ -154,10 +159,7 @@ def shares(fit: FittedMixture, data: Any, by: str | None, floor: float, protecte
     if not 0 <= floor < 1:
         raise OptionError(f"floor={floor!r}", value=floor, rule="it is a share: at least 0, below 1",
                           fix="Leave it out for 0.01.")
-    missing = [id for id in protected if id not in fit.ids]
-    if missing:
-        raise OptionError(f"no component has the id {missing[0]!r}", value=missing[0], rule="ids are those of `components`",
-                          fix=f"Use {', '.join(map(str, fit.ids))}.")
+    check_ids(protected, fit.ids)
     responsibilities = fit.responsibilities(data)
     if by is not None:
         return _by_window(fit.ids, responsibilities, read_column(data, by))

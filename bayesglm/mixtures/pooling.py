@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import logsumexp, softmax
 
-from bayesglm.data.door import read_table
 from bayesglm.errors import OptionError
+from bayesglm.mixtures.columns import read_rows
 from bayesglm.mixtures.component import Array
 from bayesglm.mixtures.fit import MixtureFit
 from bayesglm.mixtures.membership import read_column
@@ -76,7 +76,7 @@ def compare_pooling(columns: Sequence[str], data: Any, by: str, *, seed: int, he
     for group in range(len(groups)):
         rows = np.flatnonzero(place == group)
         test[rng.permutation(rows)[: max(1, round(held_out * len(rows)))]] = True
-    read, _ = read_table(data, list(columns))
+    read, _ = read_rows(data, list(columns))
     table = pd.DataFrame({name: read[name].labels() for name in columns})
     pooled = Mixture(columns, table[~test], **options).fit(seed=seed)
     apart = [Mixture(columns, table[~test & (place == group)], **options).fit(seed=seed) for group in range(len(groups))]

@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesglm.errors import OptionError, unknown
+from bayesglm.errors import OptionError
 from bayesglm.mixtures.ascent import Posterior, Problem, bound_of, from_responsibilities, largest_first, maximise
 from bayesglm.mixtures.component import Array
 from bayesglm.mixtures.expectation import assign
 from bayesglm.mixtures.fitted import FittedMixture
-from bayesglm.mixtures.identity import Change, Identity, Standing
+from bayesglm.mixtures.identity import Change, Identity, Standing, check_ids
 from bayesglm.mixtures.kernels import entropy
 from bayesglm.mixtures.learning import coordinates, rows_and_bases
 from bayesglm.mixtures.moves import GAIN, Search, climb, divide, joined
@@ -140,9 +140,7 @@ def _outcome(fit: FittedMixture, trial: _Trial, responsibilities: Array, kept: A
 
 def merged(fit: FittedMixture, id: int, into: int) -> tuple[Posterior, float, Identity]:
     """Return posterior, bound and identity with one component added to another; see `MixtureFit.merged`."""
-    for each in (id, into):
-        if each not in fit.ids:
-            raise unknown("id of a component", str(each), [str(own) for own in fit.ids])
+    check_ids((id, into), fit.ids)
     if id == into:
         raise OptionError(f"component {id} into itself", value=id, rule="two components are merged",
                           fix="Name two: see proposals() for those that are alike.")

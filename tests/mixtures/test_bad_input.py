@@ -73,6 +73,8 @@ def test_findings_fire_on_their_fault_and_are_silent_without():
     assert kinds({"x": [1.0, 2.0, 4.0]}, component="spherical_gaussian") == ["fewer_rows_than_components"]
     assert kinds({name: np.repeat(values[:20], 6) for name, values in plain.items()}) == ["repeated_rows"]
     assert kinds({"s": ["1", "2", "1"] * 20}) == ["numeric_text"]
+    assert kinds(plain | {"s": [f"u{n // 4}" for n in range(120)]}) == ["many_levels"]
+    assert kinds(plain | {"s": [f"u{n % 10}" for n in range(120)]}) == []
 
 
 def test_five_hundred_columns_have_a_way():

@@ -137,6 +137,6 @@ def test_mixed_columns_have_proposals():
 def test_what_cannot_be_proposed_or_merged_is_said(fit):
     few = {"x0": [1.0], "x1": [1.0]}
     for call, says in ((lambda: fit.proposals(held_out=1.0), "held_out"), (lambda: fit.proposals(few), "more rows"),
-                       (lambda: fit.merged(7, 1), "'7'"), (lambda: fit.merged(1, 1), "into itself")):
+                       (lambda: fit.merged(7, 1), "the id 7"), (lambda: fit.merged(1, 1), "into itself")):
         with pytest.raises(BayesGLMError, match=says):
             call()

@@ -121,6 +121,18 @@ def test_costs_sum_to_the_whole(requests):
     assert found["total"].iloc[1] == pytest.approx(cost[slow].sum(), rel=0.02)
     with pytest.raises(BayesGLMError, match="summed"):
         fit.costs(data | {"eur": np.repeat("a", 900)}, "eur")
+    assert fit.costs(data | {"eur": np.zeros(900)}, "eur")["share"].tolist() == [0.0, 0.0]
+
+
+def test_labels_and_costs_are_needed_in_every_row(requests):
+    fit, data, _ = requests
+    labels, costs = np.array([*["a", "b"] * 449, None, "a"], object), np.where(np.arange(900) == 3, np.nan, 1.0)
+    for ask in (lambda: fit.association(data | {"label": labels}, "label"), lambda: fit.shares(data | {"day": labels}, by="day"),
+                lambda: fit.costs(data | {"eur": costs}, "eur")):
+        with pytest.raises(BayesGLMError, match="every row needs one"):
+            ask()
+    with pytest.raises(BayesGLMError, match="chosen by one of them"):
+        fit.threshold(rate=0.01, labels=np.arange(900) == 3)
 
 
 def test_the_interval_of_a_cost_holds_draws_of_the_members():
