@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayesglm.data.door import read_table
 from bayesglm.errors import ColumnTypeError, OptionError, unknown
+from bayesglm.mixtures.columns import read_rows
 from bayesglm.mixtures.component import Array
 from bayesglm.mixtures.fitted import FittedMixture
 from bayesglm.mixtures.scorer.transforms import IDENTITY, Transform, inverse
@@ -124,6 +124,7 @@ def inject(data: Any, columns: Sequence[str], kind: str, *, size: float, seed: i
     -------
     Injected
         Whole numbers stay whole, at or above 0 where they were, and 1 where their transform does not take what they would be.
+        What is missing stays missing.
 
     Examples
     --------
@@ -136,7 +137,7 @@ def inject(data: Any, columns: Sequence[str], kind: str, *, size: float, seed: i
         raise unknown("kind of anomaly", kind, KINDS)
     if not 0 <= size < np.inf:
         raise OptionError(f"size={size!r}", value=size, rule="it is a number of sds, at least 0", fix="3 is a usual size.")
-    table, _ = read_table(data, list(columns))
+    table, _ = read_rows(data, list(columns))
     for name in columns:
         if table[name].kind != "numeric":
             raise ColumnTypeError(f"the column holds a {table[name].kind}", column=name, value=table[name].kind,
@@ -144,19 +145,20 @@ def inject(data: Any, columns: Sequence[str], kind: str, *, size: float, seed: i
     given = transforms_of(transform or {}, columns)
     raw, x = transformed(table, columns, {}), transformed(table, columns, given)
     scales = [given.get(name, IDENTITY) for name in columns]
-    center, spread = x.mean(axis=0), x.std(axis=0)
+    center, spread = np.nanmean(x, axis=0), np.nanstd(x, axis=0)
     rng = np.random.default_rng(check_seed(seed))
     held = _rows(table.rows, rows, KINDS[kind], rng)
     changed = center + spread * KINDS[kind].change((x - center) / np.where(spread > 0, spread, 1.0), held, float(size), rng)
     back = inverse(scales, changed)
     counts = np.array([table[name].integer for name in columns])
-    rounded = np.where(raw.min(axis=0) >= 0, np.maximum(np.round(back), 0), np.round(back))
+    rounded = np.where(np.nanmin(raw, axis=0) >= 0, np.maximum(np.round(back), 0), np.round(back))
     taken = np.column_stack([how.holds(rounded[:, j]) for j, how in enumerate(scales)])
     back = np.where(counts, np.where(taken, rounded, 1.0), back)
     whole = raw.copy()
-    whole[held] = back
+    whole[held] = np.where(np.isnan(raw[held]), np.nan, back)
     labels = np.zeros(table.rows, np.int64)
     labels[held] = 1 if KINDS[kind].together else np.arange(1, len(held) + 1)
+    counts &= ~np.isnan(raw).any(axis=0)
     frame = pd.DataFrame({name: whole[:, j].astype(np.int64) if counts[j] else whole[:, j] for j, name in enumerate(columns)})
     return Injected(frame, labels)
 

@@ -227,6 +227,26 @@ def test_injections_are_labelled_and_repeat(kind):
     assert not np.array_equal(first.labels, other.labels)
 
 
+def test_rows_with_gaps_are_injected_and_detected():
+    rng = np.random.default_rng(1)
+    data = {name: np.where(rng.random(600) < 0.1, np.nan, rng.normal(size=600)) for name in "xy"}
+    for kind in KINDS:
+        found = inject(data, ["x", "y"], kind, size=4, seed=1, rows=30)
+        assert all(np.array_equal(np.isnan(found.data[name]), np.isnan(data[name])) for name in "xy")
+        assert (found.labels > 0).sum() == 30
+    fit = Mixture(["x", "y"], data, missing="marginalise", max_components=2).fit(seed=1)
+    rates = fit.detection_rates(sizes=[1, 8], kinds=["shift", "burst"], rate=0.02, rows=60)
+    assert (rates["detected"][rates["size"] == 8] > 0.9).all()
+    assert (rates["detected"][rates["size"] == 1] < 0.5).all()
+
+
+def test_pooling_takes_rows_with_gaps():
+    rng = np.random.default_rng(1)
+    data = {"x": np.where(rng.random(120) < 0.2, np.nan, rng.normal(size=120)), "site": np.tile(["a", "b"], 60)}
+    found = compare_pooling(["x"], data, "site", seed=1, missing="marginalise", max_components=2)
+    assert np.isfinite(found["score"]).all()
+
+
 def test_injection_refuses_what_it_cannot_do():
     for options, says in (({"kind": "spike"}, "unknown kind"), ({"size": -1}, "size=-1"), ({"rows": 0}, "rows=0"),
                           ({"transform": {"x": "log"}}, "at or below 0"), ({"columns": ["s"]}, "a category")):
