@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 COLOURS = ("#3b6fb6", "#d1762b", "#3f9a5a", "#c0504d", "#8064a2", "#8c6d31", "#c75b9b", "#5f8f8f", "#a2a83a", "#2aa5b8")
 MOST_ROWS = 500
-_TICKS, _FEW_TICKS, _SMALLEST_TICK = 9, 3, 1e-9  # on an axis: about how many, too few to help, the least beside the largest
+_TICKS, _FEW_TICKS, _SMALLEST_TICK = 12, 3, 1e-9  # on an axis: at most, too few to help, the least beside the largest
 INK, GREY = "#000000", "#808080"
 
 
@@ -128,10 +128,10 @@ def ticks(transform: Transform, low: float, high: float) -> Array:
     Examples
     --------
     >>> from bayesglm.mixtures.scorer.transforms import LOG, SQRT
-    >>> ticks(LOG, 0.5, 2000.0).tolist()
-    [1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1000.0]
+    >>> ticks(LOG, 0.5, 200.0).tolist()
+    [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0]
     >>> ticks(SQRT, 0.0, 120.0).tolist()
-    [0.0, 5.0, 20.0, 50.0, 100.0]
+    [0.0, 1.0, 5.0, 10.0, 20.0, 50.0, 100.0]
     """
     largest = max(abs(low), abs(high))
     smallest = low if low > 0 else largest * _SMALLEST_TICK

@@ -6,6 +6,7 @@ rate_j ~ Gamma(shape_j, per_j), x_j ~ Poisson(exposure_j rate_j); the predictive
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from bayesglm.errors import ColumnTypeError, OptionError
 from bayesglm.mixtures.component import Array, Component, Drawn, Expected, Layout, Params, Symbolic
 from bayesglm.mixtures.scorer import GammaPoisson
 from bayesglm.mixtures.scorer.counts import Counted
-from bayesglm.mixtures.scorer.surfaces import Density
+from bayesglm.mixtures.scorer.surfaces import THREADS, Density
 
 _LARGEST = 2.0**53  # beyond it float64 has no odd numbers
 _ROWS = 4096  # cells at once, to bound memory
@@ -76,7 +77,9 @@ def over_cells(data: Array, columns: Sequence[Counted]) -> Array:
     size = len(columns)
     if len(data) >= _MANY and (data[:, size:] != data[0, size:]).any():
         of = Density.of(columns, [False] * size).ready(list(np.ascontiguousarray(data.T)))
-        return np.concatenate([of(data[start:start + _AT_ONCE]) for start in range(0, len(data), _AT_ONCE)])
+        pieces = [data[start:start + _AT_ONCE] for start in range(0, len(data), _AT_ONCE)]
+        with ThreadPoolExecutor(THREADS) as threads:
+            return np.concatenate(list(threads.map(of, pieces)))
     counts, exposure = counts_and_exposure(data)
     found: list[Array] = []
     for j, column in enumerate(columns):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,12 @@ class Counted(Protocol):
     def grid(self, most: int, e: Array) -> Array:
         """Return log probabilities of counts 0, ..., most - 1 over each of some exposures, shape (count, exposure, component)."""
 
+    def together(self, columns: Sequence[Any]) -> Callable[[Array, Array], Array]:
+        """Return a function of counts and exposures of columns like this, (row, column), to log probabilities of each.
+
+        The shape is (row, column, component); for few rows, where one call for each column takes longer.
+        """
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GammaPoisson:
@@ -58,6 +64,11 @@ class GammaPoisson:
         """Return log probabilities of all counts below ``most`` over exposures above 0."""
         x = np.arange(float(most))[:, None]
         return self.complete(self.of_count(x)[:, None], x[:, None], e[:, None])
+
+    def together(self, columns: Sequence[GammaPoisson]) -> Callable[[Array, Array], Array]:
+        """Return a function to log probabilities of several columns."""
+        all_of = GammaPoisson(*(np.stack([getattr(each, name) for each in columns]) for name in ("shape", "per")))
+        return lambda x, e: all_of.complete(all_of.of_count(x[..., None]), x[..., None], e[..., None])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,6 +124,20 @@ class BetaNegativeBinomial:
             found[x] = (top + np.log(shares)).T
             logs = logs + np.log((size + x) * (failure + x) / ((1 + x) * (both + size + x)))
         return found
+
+    def together(self, columns: Sequence[BetaNegativeBinomial]) -> Callable[[Array, Array], Array]:
+        """Return a function to log probabilities of several columns, whose pairs stand one behind the other."""
+        place = np.repeat(np.arange(len(columns)), [len(each.component) for each in columns])
+        names = ("component", "concentration", "success", "failure", "log_share")
+        component, *rest = (np.concatenate([getattr(each, name) for each in columns]) for name in names)
+        count = int(component.max()) + 1
+        all_of = BetaNegativeBinomial(place * count + component, *rest)
+
+        def of(x: Array, e: Array) -> Array:
+            x, e = x[:, place], e[:, place]
+            return all_of.complete(all_of.of_count(x), x, e).reshape(len(x), len(columns), count)
+
+        return of
 
 
 def of_counts(column: Counted) -> Callable[[Array, Array], Array]:

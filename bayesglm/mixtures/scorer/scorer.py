@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from .columns import Block, Given, Projection, alike  # noqa: TID252 - the folder is copied as it is
 from .forms import FORMS  # noqa: TID252
 from .students import log_sum  # noqa: TID252
+from .surfaces import THREADS  # noqa: TID252
 from .transforms import transform  # noqa: TID252
 
 Array = NDArray[np.float64]
 
 FORMAT = "bayesglm scorer 3"
-_MANY, _THREADS = 4096, 2  # rows for which densities are made ready, and are scored by several threads
+_MANY = 4096  # rows for which densities are made ready, and that are scored by several threads
 _ROWS = 1024  # at most at once: what they need stays in the processor's cache
 
 
@@ -108,7 +109,7 @@ class Scorer:
         starts = range(0, rows, _ROWS)
         if rows < _MANY:
             return np.concatenate([of(start) for start in starts])
-        with ThreadPoolExecutor(_THREADS) as threads:
+        with ThreadPoolExecutor(THREADS) as threads:
             return np.concatenate(list(threads.map(of, starts)))
 
     def _given(self, rows: Any) -> Given:

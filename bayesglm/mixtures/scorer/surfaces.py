@@ -8,6 +8,7 @@ columns say is added up before it is multiplied by them. Rare counts and exposur
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,9 @@ _DEGREE, _WIDEST, _FINEST = 8, 0.25, 1 / 16  # of polynomials; widths of cells o
 _NEAR = 2e-12  # how near they come, in nats or beside the log probability
 _USUAL, _MOST = 0.999, 1024  # counts on a surface: up to twice this quantile, and at most so many
 _LOOKED_AT = 8192  # rows that tell the quantile
+_WORTH = 4  # rows in a cell for each count of a column, from which polynomials take less time than they save
+THREADS = 2  # at most at once
+_FEW = 16  # rows of which all columns are computed at once
 _AT_ONCE, _CACHED = 256, 256  # exposures, to bound memory, and rows that stay in the cache
 _NODES = np.cos(np.pi * (np.arange(_DEGREE + 1) + 0.5) / (_DEGREE + 1))
 _BETWEEN = np.array([-0.97, 0.3])
@@ -103,7 +107,7 @@ def surface(columns: Sequence[Counted], seen: Sequence[Array], exposure: Array) 
     while len(logs) and width >= _FINEST:
         places = np.floor(logs / width).astype(np.intp)
         first = int(places.min())
-        paid = np.bincount(places - first) >= np.mean(most)
+        paid = np.bincount(places - first) >= _WORTH * np.mean(most)
         starts = width * (first + np.flatnonzero(paid)).astype(np.float64)
         if len(starts) == 0:
             return None
@@ -117,13 +121,10 @@ def surface(columns: Sequence[Counted], seen: Sequence[Array], exposure: Array) 
 
 
 def _all_terms(columns: Sequence[Counted], starts: Array, width: float, most: Sequence[int]) -> list[Array] | None:
-    found = []
-    for column, each in zip(columns, most, strict=True):
-        terms = _terms(column, starts, width, each)
-        if terms is None:
-            return None
-        found.append(terms)
-    return found
+    with ThreadPoolExecutor(THREADS) as threads:
+        found = list(threads.map(lambda column, each: _terms(column, starts, width, each), columns, most))
+    made = [each for each in found if each is not None]
+    return made if len(made) == len(found) else None
 
 
 def _usual(counts: Array) -> int:
@@ -160,21 +161,31 @@ class Density:
         Whether the exposure of a column is 1 throughout.
     each : sequence of callable
         Of counts and exposures of each column, shape (row, 1), to log probabilities.
+    together : callable or None
+        Of counts and exposures of the columns that are not fixed, shape (row, column), to log probabilities of each.
     """
 
     columns: Sequence[Counted]
     fixed: Sequence[bool]
     each: Sequence[Callable[[Array, Array], Array]]
+    together: Callable[[Array, Array], Array] | None
 
     @classmethod
     def of(cls, columns: Sequence[Counted], fixed: Sequence[bool]) -> Density:
         """Return the density of columns."""
         each = [of_counts(column) if alone else of_both(column) for column, alone in zip(columns, fixed, strict=True)]
-        return cls(columns, fixed, each)
+        free = [column for column, alone in zip(columns, fixed, strict=True) if not alone]
+        return cls(columns, fixed, each, free[0].together(free) if free else None)
 
     def __call__(self, z: Array) -> Array:
         """Return log probabilities, shape (row, component)."""
-        return self._one_by_one(range(len(self.columns)), z)
+        size = len(self.columns)
+        if self.together is None or len(z) > _FEW:
+            return self._one_by_one(range(size), z)
+        alone, free = ([j for j in range(size) if self.fixed[j] == fixed] for fixed in (True, False))
+        held = ~np.isnan(z[:, free])
+        logs = self.together(np.where(held, z[:, free], 0.0), z[:, [size + j for j in free]]) * held[..., None]
+        return np.asarray(logs.sum(axis=1) + (self._one_by_one(alone, z) if alone else 0.0))
 
     def ready(self, columns: Sequence[Array]) -> Callable[[Array], Array]:
         """Return the same function, made ready for many rows like these, given as columns of counts and then of exposures."""
