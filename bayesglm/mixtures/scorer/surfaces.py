@@ -83,7 +83,7 @@ class Surface:
         found = self.terms.take(lines[:, 0], axis=0)
         each = np.empty_like(found)
         for line in lines.T[1:]:
-            found += np.take(self.terms, line, axis=0, out=each, mode="clip")
+            found += self.terms.take(line, axis=0, out=each, mode="clip")
         return np.asarray((powers @ found.reshape(len(lines), _DEGREE + 1, -1))[:, 0])
 
 
