@@ -110,6 +110,7 @@ def test_new_rows_go_through_the_projection_of_the_fitted_ones():
     assert np.abs(moved.mean(axis=0)).max() > 1
 
 
+@pytest.mark.slow
 def test_anomalies_among_the_rows_that_were_learnt_from_lower_the_recall_and_are_a_rare_component():
     rng = np.random.default_rng(1)
     root = np.linalg.cholesky(np.array([[1, 0.8], [0.8, 1]]))

@@ -85,7 +85,7 @@ def test_rows_of_the_same_kinds_bring_nothing_new(table, first):
     assert all(set(first.update(table.sample(700, random_state=seed), seed=seed).ids) == {1, 2, 3} for seed in range(8))
 
 
-@pytest.mark.parametrize("seeds", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seeds", [1, pytest.param(20, marks=pytest.mark.slow)])
 def test_three_in_a_hundred_rows_five_sds_away_are_a_new_component_within_two_refreshes(seeds):
     """Two kinds of rows and a third of the same width whose center is 5 sds from both; its id stays."""
     centers, found = np.array([[0.0, 0.0], [6.0, 0.0], [3.0, 4.0]]), 0
