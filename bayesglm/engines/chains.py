@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesglm.engines.native import BOTTOM, Native
+from bayesglm.engines.native import BOTTOM, SLOPE, Native
 from bayesglm.engines.recorder import Recorder, compiled
 from bayesglm.errors import EngineError
 
@@ -235,13 +235,13 @@ def _python_sampler(density: PythonDensity, chains: Chains, chain: int, start: A
 
         def evaluate(q: Array) -> tuple[float, Array]:
             if chains.queue.stopped.is_set():
-                return BOTTOM, np.zeros(q.size)
+                return BOTTOM, np.full(q.size, SLOPE)
             try:
                 value, gradient = value_and_gradient(q)
             except Exception as fault:
                 chains.faults.append(fault)
                 chains.queue.stopped.set()
-                return BOTTOM, np.zeros(q.size)
+                return BOTTOM, np.full(q.size, SLOPE)
             return float(value), np.ascontiguousarray(gradient)
 
         return evaluate

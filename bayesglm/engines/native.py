@@ -24,7 +24,9 @@ from bayesglm.latent.record import words
 
 Table = NDArray[np.int64]
 RAISED, NOT_FINITE = 1, 4  # each ends the trajectory, as a divergence
-BOTTOM = -1e290  # the log density of a run that was stopped: flat and low, so that trajectories end and nothing is an error
+# The log density of a run that was stopped, and its slope in every direction: so low that trajectories end, and not flat, which
+# is an error where a chain begins.
+BOTTOM, SLOPE = -1e290, 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,7 +130,7 @@ def _wrapper(signature: tuple[Any, ...], returned: Any, leading: int) -> Any:
         if table[0] != 0:
             value_at[0] = BOTTOM
             for i in range(size):
-                gradient[i] = 0.0
+                gradient[i] = SLOPE
             return 0
         failed, value = call(size, q, gradient, table)
         if failed:
