@@ -5,9 +5,15 @@ P has a sparse part, which is eliminated first in a fill-reducing order, and a d
     P = [ P_ss  P_sc ]      L = [ L_ss   0  ]      L_ss L_ss' = P_ss,   E = L_ss^-1 P_sc,   R R' = P_cc - E' E
         [ P_cs  P_cc ]          [  E'    R  ]
 
-The pattern of L_ss is found once (`analyse`); every entry that an elimination changes is known by its number, so that the numeric
-factor is a straight line of multiplications, and the derivative is the same line walked backwards. One grouping factor has no
-entries beside its own blocks: an arrow, linear in the levels.
+The pattern of L_ss is found once (`bayesglm.latent.elimination`); every entry that an elimination changes is known by its number,
+so that the numeric factor is a straight line of multiplications, and the derivative is the same line walked backwards. One
+grouping factor has no entries beside its own blocks: an arrow, linear in the levels.
+
+Where the last columns of L_ss are full and most products go to them, as with two crossed factors, they and the core are one
+dense matrix while the factor is made:
+
+    D = [ P_tt  P_tc ]  - sum_j e_j e_j'  = U' U,      e_j = what column j of L has in these rows
+        [ P_ct  P_cc ]
 
 Source: Davis (2006), Direct Methods for Sparse Linear Systems, chapter 4; Smith (1995), Journal of Computational and Graphical
 Statistics 4, 134, for the derivative.
@@ -15,36 +21,15 @@ Statistics 4, 134, for the derivative.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.sparse.linalg import splu
 
+from bayesglm.latent.elimination import Pattern
 from bayesglm.latent.kernel import kernel
 
 Array = NDArray[np.float64]
-Index = NDArray[np.int64]
-
-
-class Pattern(NamedTuple):
-    """The pattern of L_ss by columns, in the order of elimination.
-
-    Attributes
-    ----------
-    start : int array, shape (S + 1,)
-        Where each column begins.
-    row : int array, shape (entries,)
-        Row of each entry, ascending within a column, the diagonal first.
-    target : int array
-        For every pair of entries below a diagonal, the entry that their product is taken from.
-    """
-
-    start: Index
-    row: Index
-    target: Index
 
 
 class Matrix(NamedTuple):
@@ -65,160 +50,25 @@ class Matrix(NamedTuple):
     core: Array
 
 
-def starts(lengths: Index) -> Index:
-    """Return where each of several stretches begins, and last where all end.
-
-    Examples
-    --------
-    >>> starts(np.array([2, 3])).tolist()
-    [0, 2, 5]
-    """
-    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-
-
-def eliminate(adjacent: sp.csc_array, last: NDArray[np.bool_] | None = None) -> tuple[Index, list[Index]]:
-    """Return a fill-reducing order of nodes, and for each node in that order the later nodes that its column of L reaches.
-
-    Parameters
-    ----------
-    adjacent : sparse array, shape (node, node)
-        Symmetric, nonzero where P couples two nodes.
-    last : bool array, shape (node,), optional
-        Nodes that come behind all others, as they are numbered.
-
-    Examples
-    --------
-    >>> order, below = eliminate(sp.csc_array(np.eye(3)))
-    >>> [each.tolist() for each in below]
-    [[], [], []]
-    """
-    nodes = adjacent.shape[0]
-    couplings = sp.coo_array(adjacent)
-    apart = couplings.row != couplings.col
-    end = np.zeros(nodes, np.bool_) if last is None else last
-    if not apart.any():
-        return np.argsort(end, kind="stable").astype(np.int64), [np.empty(0, np.int64)] * nodes
-    row, column = couplings.row[apart], couplings.col[apart]
-    # Values that make the matrix positive definite; only the pattern matters.
-    ones = sp.csc_array((np.full(len(row), -1.0), (row, column)), shape=adjacent.shape)
-    definite = sp.csc_array(ones + sp.diags_array(np.asarray(-ones.sum(axis=1)) + 1.0))
-    factored = splu(definite, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
-    order = np.argsort(factored.perm_c).astype(np.int64)
-    order = np.concatenate([order[~end[order]], np.flatnonzero(end)])
-    place = np.argsort(order)
-    permuted = sp.csc_array((np.ones(len(row)), (place[row], place[column])), shape=adjacent.shape)
-    below: list[Index] = []
-    children: list[list[int]] = [[] for _ in range(nodes)]
-    for j in range(nodes):
-        own = permuted.indices[permuted.indptr[j]:permuted.indptr[j + 1]].astype(np.int64)
-        reached = np.unique(np.concatenate([own[own > j], *(below[child][1:] for child in children[j])]))
-        below.append(reached)
-        if reached.size:
-            children[int(reached[0])].append(j)
-    return order, below
-
-
-def products(below: Sequence[Index], sizes: Index) -> float:
-    """Return how many products a numeric factor takes, for nodes of so many coordinates each, as in `analyse`.
-
-    Examples
-    --------
-    >>> products([np.array([1]), np.array([], np.int64)], np.array([2, 1]))
-    4.0
-    """
-    reach = np.array([sizes[each].sum() for each in below], np.float64)
-    return float(sum(((reach + k) * (reach + k + 1) / 2 * (sizes > k)).sum() for k in range(int(sizes.max(initial=0)))))
-
-
-def analyse(below: Sequence[Index], sizes: Index) -> tuple[Index, Pattern]:
-    """Return where each node begins, and the pattern of L_ss, for nodes of so many coordinates each.
-
-    Parameters
-    ----------
-    below : list of int array
-        From `eliminate`.
-    sizes : int array, shape (node,)
-        Number of coordinates of each node, in the order of elimination.
-    """
-    begin = starts(sizes)
-    # Of a node's columns, each is one shorter than the one before; below the node's own block they are all alike.
-    lengths = [np.arange(size, 0, -1) + int(sizes[each].sum()) for size, each in zip(sizes.tolist(), below, strict=True)]
-    start = starts(np.concatenate([np.zeros(0, np.int64), *lengths]))
-    later = np.concatenate([np.zeros(0, np.int64), *below])
-    first = starts(np.array([len(each) for each in below], np.int64))
-    row = _rows(begin, sizes, first, later, start)
-    return begin[:-1], Pattern(start, row, _targets(start, row))
-
-
-@kernel
-def _rows(begin: Index, sizes: Index, first: Index, later: Index, start: Index) -> Index:
-    """Return the row of each entry: a node's own, then those of the later nodes that it reaches."""
-    rows = np.empty(start[-1], np.int64)
-    at = 0
-    for node in range(len(sizes)):
-        for a in range(sizes[node]):
-            for b in range(a, sizes[node]):
-                rows[at] = begin[node] + b
-                at += 1
-            for m in range(first[node], first[node + 1]):
-                for b in range(sizes[later[m]]):
-                    rows[at] = begin[later[m]] + b
-                    at += 1
-    return rows
-
-
-@kernel
-def _targets(start: Index, row: Index) -> Index:
-    """Return the entry (row of p, row of q) for all entries p >= q below the diagonal of a column, column by column."""
-    size = len(start) - 1
-    count = 0
-    for j in range(size):
-        m = start[j + 1] - start[j] - 1
-        count += m * (m + 1) // 2
-    target = np.empty(count, np.int64)
-    at = 0
-    for j in range(size):
-        for q in range(start[j] + 1, start[j + 1]):
-            k = start[row[q]]
-            for p in range(q, start[j + 1]):
-                while row[k] != row[p]:
-                    k += 1
-                target[at] = k
-                at += 1
-    return target
-
-
-@kernel
-def entry(pattern: Pattern, row: Index, column: Index) -> Index:
-    """Return the number of each entry (row, column), row >= column, of L_ss."""
-    found = np.empty(len(row), np.int64)
-    for i in range(len(row)):
-        low, high = pattern.start[column[i]], pattern.start[column[i] + 1]
-        found[i] = low + np.searchsorted(pattern.row[low:high], row[i])
-    return found
-
-
 @kernel
 def factor(pattern: Pattern, p: Matrix) -> bool:
     """Overwrite P by L; False where P is not positive definite."""
-    if not _sparse_factor(pattern, p.sparse, p.cross):
+    if not _first_factor(pattern, p.sparse, p.cross):
         return False
-    size, wide = p.cross.shape
-    for j in range(size):
-        for c in range(wide):
-            value = p.cross[j, c]
-            for d in range(c + 1):
-                p.core[c, d] -= value * p.cross[j, d]
-    return _dense_factor(p.core)
+    dense = _last(pattern, p)
+    _take_squares(_reaching(pattern, p), dense)
+    if not _dense_factor(dense):
+        return False
+    _put_last(pattern, dense, p)
+    return True
 
 
 @kernel
-def _sparse_factor(pattern: Pattern, sparse: Array, cross: Array) -> bool:
-    """Overwrite (P_ss, P_sc) by (L_ss, E), column by column; False where P_ss is not positive definite."""
-    start, row, target = pattern
-    size, wide = cross.shape
-    at = 0
-    for j in range(size):
+def _first_factor(pattern: Pattern, sparse: Array, cross: Array) -> bool:
+    """Overwrite (P_ss, P_sc) by (L_ss, E), column by column but for the last ones; False where P_ss is not positive definite."""
+    start, row, target, last = pattern
+    wide, at = cross.shape[1], 0
+    for j in range(len(last)):
         first, end = start[j], start[j + 1]
         if not sparse[first] > 0.0:
             return False
@@ -227,38 +77,104 @@ def _sparse_factor(pattern: Pattern, sparse: Array, cross: Array) -> bool:
         inverse = 1.0 / pivot
         for p in range(first + 1, end):
             sparse[p] *= inverse
-        for q in range(first + 1, end):
+        for c in range(wide):
+            cross[j, c] *= inverse
+        for q in range(first + 1, last[j]):
             value = sparse[q]
             for p in range(q, end):
                 sparse[target[at]] -= sparse[p] * value
                 at += 1
-        for c in range(wide):
-            cross[j, c] *= inverse
-        for p in range(first + 1, end):
-            value = sparse[p]
-            i = row[p]
+            i = row[q]
             for c in range(wide):
                 cross[i, c] -= value * cross[j, c]
     return True
 
 
 @kernel
-def _dense_factor(core: Array) -> bool:
-    """Overwrite the lower triangle by its Cholesky factor, and the upper one by 0; False where it is not positive definite."""
-    wide = core.shape[0]
+def _last(pattern: Pattern, matrix: Matrix) -> Array:
+    """Return the last columns and the core as a dense matrix, the entries of its upper triangle."""
+    size, wide = matrix.cross.shape
+    first = len(pattern.last)
+    full = size - first
+    dense = np.zeros((full + wide, full + wide))
+    for i in range(full):
+        at = pattern.start[first + i]
+        for j in range(i, full):
+            dense[i, j] = matrix.sparse[at + j - i]
+        for c in range(wide):
+            dense[i, full + c] = matrix.cross[first + i, c]
     for c in range(wide):
-        for d in range(c + 1):
-            total = core[c, d]
-            for k in range(d):
-                total -= core[c, k] * core[d, k]
-            if c == d:
-                if not total > 0.0:
-                    return False
-                core[c, c] = np.sqrt(total)
-            else:
-                core[c, d] = total / core[d, d]
-        for d in range(c + 1, wide):
-            core[c, d] = 0.0
+        for d in range(c, wide):
+            dense[full + c, full + d] = matrix.core[d, c]
+    return dense
+
+
+@kernel
+def _put_last(pattern: Pattern, dense: Array, matrix: Matrix) -> None:
+    """Write the upper triangle of a dense matrix to the last columns and the core, whose upper triangle becomes 0."""
+    size, wide = matrix.cross.shape
+    first = len(pattern.last)
+    full = size - first
+    for i in range(full):
+        at = pattern.start[first + i]
+        for j in range(i, full):
+            matrix.sparse[at + j - i] = dense[i, j]
+        for c in range(wide):
+            matrix.cross[first + i, c] = dense[i, full + c]
+    for c in range(wide):
+        for d in range(wide):
+            matrix.core[d, c] = dense[full + c, full + d] if d >= c else 0.0
+
+
+@kernel
+def _reaching(pattern: Pattern, matrix: Matrix) -> Array:
+    """Return e_j of the first columns, shape (first, last + C)."""
+    size, wide = matrix.cross.shape
+    first = len(pattern.last)
+    full = size - first
+    if full == 0:
+        return matrix.cross
+    found = np.zeros((first, full + wide))
+    for j in range(first):
+        for p in range(pattern.last[j], pattern.start[j + 1]):
+            found[j, pattern.row[p] - first] = matrix.sparse[p]
+        for c in range(wide):
+            found[j, full + c] = matrix.cross[j, c]
+    return found
+
+
+@kernel
+def _take_squares(each: Array, dense: Array) -> None:
+    """Subtract e_j e_j' of every row, four rows at a time: so many fit in the registers."""
+    size = len(dense)
+    fours = len(each) // 4
+    for j in range(fours):
+        a, b, c, d = each[4 * j], each[4 * j + 1], each[4 * j + 2], each[4 * j + 3]
+        for i in range(size):
+            for k in range(size):
+                dense[i, k] -= a[i] * a[k] + b[i] * b[k] + c[i] * c[k] + d[i] * d[k]
+    for j in range(4 * fours, len(each)):
+        for i in range(size):
+            for k in range(size):
+                dense[i, k] -= each[j, i] * each[j, k]
+
+
+@kernel
+def _dense_factor(upper: Array) -> bool:
+    """Overwrite the upper triangle of D by U, D = U' U; False where it is not positive definite."""
+    size = len(upper)
+    for k in range(size):
+        if not upper[k, k] > 0.0:
+            return False
+        pivot = np.sqrt(upper[k, k])
+        upper[k, k] = pivot
+        inverse = 1.0 / pivot
+        for j in range(k + 1, size):
+            upper[k, j] *= inverse
+        for i in range(k + 1, size):
+            value = upper[k, i]
+            for j in range(i, size):
+                upper[i, j] -= value * upper[k, j]
     return True
 
 
@@ -315,56 +231,76 @@ def factor_back(pattern: Pattern, lower: Matrix, gradient: Matrix) -> None:
 
     A function of P is read as one of its lower entries, each standing for both places of P; so is the gradient.
     """
-    _dense_factor_back(lower.core, gradient.core)
-    size, wide = lower.cross.shape
-    for j in range(size):
-        for c in range(wide):
-            slope = 0.0
-            for d in range(c):
-                slope += gradient.core[c, d] * lower.cross[j, d]
-            for d in range(c + 1, wide):
-                slope += gradient.core[d, c] * lower.cross[j, d]
-            gradient.cross[j, c] -= slope + 2.0 * gradient.core[c, c] * lower.cross[j, c]
-    _sparse_factor_back(pattern, lower.sparse, lower.cross, gradient.sparse, gradient.cross)
+    d_dense = _last(pattern, gradient)
+    _dense_factor_back(_last(pattern, lower), d_dense)
+    slopes = _times(_reaching(pattern, lower), d_dense)
+    _first_factor_back(pattern, lower.sparse, lower.cross, gradient.sparse, gradient.cross, slopes)
+    for i in range(len(d_dense)):
+        d_dense[i, i] *= 0.5
+    _put_last(pattern, d_dense, gradient)
 
 
 @kernel
-def _dense_factor_back(core: Array, d_core: Array) -> None:
-    """Overwrite the gradient in R by the one in the lower triangle of R R'."""
-    for c in range(core.shape[0] - 1, -1, -1):
-        for d in range(c, -1, -1):
-            if c == d:
-                slope = d_core[c, c] / (2.0 * core[c, c])
-                d_core[c, c] = slope
-                for k in range(c):
-                    d_core[c, k] -= 2.0 * slope * core[c, k]
-            else:
-                slope = d_core[c, d] / core[d, d]
-                d_core[d, d] -= slope * core[c, d]
-                d_core[c, d] = slope
-                for k in range(d):
-                    d_core[c, k] -= slope * core[d, k]
-                    d_core[d, k] -= slope * core[c, k]
+def _times(each: Array, dense: Array) -> Array:
+    """Return e_j' D for every row, four rows of D at a time."""
+    count, size = each.shape
+    out = np.zeros((count, size))
+    fours = size // 4
+    for j in range(count):
+        for i in range(fours):
+            a, b, c, d = each[j, 4 * i], each[j, 4 * i + 1], each[j, 4 * i + 2], each[j, 4 * i + 3]
+            for k in range(size):
+                out[j, k] += a * dense[4 * i, k] + b * dense[4 * i + 1, k] + c * dense[4 * i + 2, k] + d * dense[4 * i + 3, k]
+        for i in range(4 * fours, size):
+            for k in range(size):
+                out[j, k] += each[j, i] * dense[i, k]
+    return out
 
 
 @kernel
-def _sparse_factor_back(pattern: Pattern, sparse: Array, cross: Array, d_sparse: Array, d_cross: Array) -> None:
-    """Overwrite the gradient in (L_ss, E) by the one in (P_ss, P_sc): `_sparse_factor` walked backwards."""
-    start, row, target = pattern
-    size, wide = cross.shape
+def _dense_factor_back(upper: Array, gradient: Array) -> None:
+    """Overwrite the gradient in the upper triangle of U by the one in D, symmetric: of e' D e it would be 2 e e'."""
+    size = len(upper)
+    for k in range(size - 1, -1, -1):
+        for i in range(k + 1, size):
+            value = upper[k, i]
+            for j in range(k + 1, size):
+                gradient[k, j] -= value * gradient[i, j]
+        inverse = 1.0 / upper[k, k]
+        pivot = gradient[k, k]
+        for j in range(k + 1, size):
+            gradient[k, j] *= inverse
+            pivot -= gradient[k, j] * upper[k, j]
+            gradient[j, k] = gradient[k, j]
+        gradient[k, k] = pivot * inverse
+
+
+@kernel
+def _first_factor_back(pattern: Pattern, sparse: Array, cross: Array, d_sparse: Array, d_cross: Array, slopes: Array) -> None:
+    """Overwrite the gradient in (L_ss, E) by the one in (P_ss, P_sc): `_first_factor` walked backwards.
+
+    The slopes are those in e_j of what was taken from D, with the other sign.
+    """
+    start, row, target, last = pattern
+    first_columns, wide = len(last), cross.shape[1]
+    full = len(cross) - first_columns
     at = len(target)
-    for j in range(size - 1, -1, -1):
+    for j in range(first_columns - 1, -1, -1):
         first, end = start[j], start[j + 1]
-        for p in range(first + 1, end):
+        for p in range(last[j], end):
+            d_sparse[p] -= slopes[j, row[p] - first_columns]
+        for c in range(wide):
+            d_cross[j, c] -= slopes[j, full + c]
+        for p in range(first + 1, last[j]):
             i, value, slope = row[p], sparse[p], 0.0
             for c in range(wide):
                 slope += d_cross[i, c] * cross[j, c]
                 d_cross[j, c] -= value * d_cross[i, c]
             d_sparse[p] -= slope
-        m = end - first - 1
-        at -= m * (m + 1) // 2
+        own, others = end - first - 1, end - last[j]
+        at -= (own * (own + 1) - others * (others + 1)) // 2
         t = at
-        for q in range(first + 1, end):
+        for q in range(first + 1, last[j]):
             value, slope = sparse[q], 0.0
             for p in range(q, end):
                 back = d_sparse[target[t]]

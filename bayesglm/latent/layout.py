@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesglm.design import CodedPredictor, Predictor
-from bayesglm.latent.cholesky import Pattern, starts
+from bayesglm.latent.elimination import Pattern, starts
 from bayesglm.latent.hyper import Hyper, hyper_of
 from bayesglm.latent.kernel import kernel
 from bayesglm.latent.nodes import Alike, Tied, live, nodes_of
@@ -67,6 +67,7 @@ class Layout(NamedTuple):
     pair_column: Index           # (pairs,) block of the earlier one
     pair_begin: Index            # (pairs, 2) first coordinates of both
     pair_first: Index            # (pairs,) where its entries begin in `position`
+    pair_stretch: Index          # where pairs of the same two blocks begin, and last where all end
     position: Index              # entry of L_ss of each (effect, effect) of a pair
     row_pair: Index              # (n, B (B + 1) / 2) which pair the pattern belongs to, -1 for none
     band_row: Index              # entries of K: rows, columns, entry of L_ss, value, kind, rho
@@ -103,12 +104,13 @@ class Layout(NamedTuple):
     start: Index                 # pattern of L_ss
     row: Index
     target: Index
+    last: Index
 
 
 @kernel
 def pattern_of(layout: Layout) -> Pattern:
     """Return the pattern of L_ss."""
-    return Pattern(layout.start, layout.row, layout.target)
+    return Pattern(layout.start, layout.row, layout.target, layout.last)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

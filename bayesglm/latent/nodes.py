@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse.linalg import spsolve_triangular
 
-from bayesglm.latent.cholesky import Pattern, analyse, eliminate, entry, products, starts
+from bayesglm.latent.elimination import Pattern, analyse, eliminate, entry, products, starts
 from bayesglm.terms.term import Block, Path
 
 Array = NDArray[np.float64]
@@ -37,6 +37,7 @@ class Nodes(NamedTuple):
     pair_column: Index
     pair_begin: Index
     pair_first: Index
+    pair_stretch: Index
     position: Index
     row_pair: Index
     band_row: Index
@@ -48,6 +49,7 @@ class Nodes(NamedTuple):
     start: Index
     row: Index
     target: Index
+    last: Index
     tie_first: Index
     tie_last: Index
     tie_place: Index
@@ -259,8 +261,11 @@ def _positions(
     row = np.repeat(first[later], entries) + within // width
     column = np.repeat(first[earlier], entries) + within % width
     position = entry(pattern, np.maximum(row, column), np.minimum(row, column))
-    return {"pair_row": block_of[later], "pair_column": block_of[earlier], "position": position, "pair_first": begin[:-1],
-            "pair_begin": np.stack([first[later], first[earlier]], axis=1)}
+    rows, columns = block_of[later], block_of[earlier]
+    changes = np.flatnonzero((np.diff(rows) != 0) | (np.diff(columns) != 0)) + 1
+    stretch = np.concatenate([[0], changes, [len(rows)]])[:1 if not len(rows) else None]
+    return {"pair_row": rows, "pair_column": columns, "position": position, "pair_first": begin[:-1],
+            "pair_begin": np.stack([first[later], first[earlier]], axis=1), "pair_stretch": stretch.astype(np.int64)}
 
 
 def _entries(

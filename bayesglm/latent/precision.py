@@ -56,20 +56,34 @@ def precision(layout: Layout, theta: Array, by: Loadings, curvature: Matrix) -> 
 def _sparse(layout: Layout, factors: Array, h: Array) -> Array:
     """Return F_u' H_uv F_v of every pair of nodes u, v that is coupled."""
     sparse = np.zeros(len(layout.row))
-    for pair in range(len(layout.pair_row)):
-        u, v, first = layout.pair_row[pair], layout.pair_column[pair], layout.pair_first[pair]
-        height, width = layout.block_size[u], layout.block_size[v]
-        diagonal = layout.pair_begin[pair, 0] == layout.pair_begin[pair, 1]
-        for a in range(height):
-            for b in range(a + 1 if diagonal else width):
-                total = 0.0
-                for i in range(a, height):
-                    inner = 0.0
-                    for j in range(b, width):
-                        inner += h[layout.position[first + i * width + j]] * factors[v, j, b]
-                    total += factors[u, i, a] * inner
-                sparse[layout.position[first + a * width + b]] = total
+    for stretch in range(len(layout.pair_stretch) - 1):
+        low, high = layout.pair_stretch[stretch], layout.pair_stretch[stretch + 1]
+        u, v, begin = layout.pair_row[low], layout.pair_column[low], layout.pair_first[low]
+        if layout.block_size[u] == 1 and layout.block_size[v] == 1:
+            product = factors[u, 0, 0] * factors[v, 0, 0]
+            for k in range(high - low):
+                at = layout.position[begin + k]
+                sparse[at] = product * h[at]
+        else:
+            for pair in range(low, high):
+                _pair(layout, pair, factors, h, sparse)
     return sparse
+
+
+@kernel
+def _pair(layout: Layout, pair: int, factors: Array, h: Array, sparse: Array) -> None:
+    u, v, first = layout.pair_row[pair], layout.pair_column[pair], layout.pair_first[pair]
+    height, width = layout.block_size[u], layout.block_size[v]
+    diagonal = layout.pair_begin[pair, 0] == layout.pair_begin[pair, 1]
+    for a in range(height):
+        for b in range(a + 1 if diagonal else width):
+            total = 0.0
+            for i in range(a, height):
+                inner = 0.0
+                for j in range(b, width):
+                    inner += h[layout.position[first + i * width + j]] * factors[v, j, b]
+                total += factors[u, i, a] * inner
+            sparse[layout.position[first + a * width + b]] = total
 
 
 @kernel
@@ -115,20 +129,36 @@ def precision_back(
 
 @kernel
 def _sparse_back(layout: Layout, factors: Array, h: Array, d_sparse: Array, d_factors: Array) -> None:
-    for pair in range(len(layout.pair_row)):
-        u, v, first = layout.pair_row[pair], layout.pair_column[pair], layout.pair_first[pair]
-        height, width = layout.block_size[u], layout.block_size[v]
-        diagonal = layout.pair_begin[pair, 0] == layout.pair_begin[pair, 1]
-        for a in range(height):
-            for b in range(a + 1 if diagonal else width):
-                slope = d_sparse[layout.position[first + a * width + b]]
-                for i in range(a, height):
-                    inner = 0.0
-                    for j in range(b, width):
-                        value = h[layout.position[first + i * width + j]]
-                        inner += value * factors[v, j, b]
-                        d_factors[v, j, b] += slope * value * factors[u, i, a]
-                    d_factors[u, i, a] += slope * inner
+    for stretch in range(len(layout.pair_stretch) - 1):
+        low, high = layout.pair_stretch[stretch], layout.pair_stretch[stretch + 1]
+        u, v, begin = layout.pair_row[low], layout.pair_column[low], layout.pair_first[low]
+        if layout.block_size[u] == 1 and layout.block_size[v] == 1:
+            slope = 0.0
+            for k in range(high - low):
+                at = layout.position[begin + k]
+                slope += d_sparse[at] * h[at]
+            d_factors[u, 0, 0] += slope * factors[v, 0, 0]
+            d_factors[v, 0, 0] += slope * factors[u, 0, 0]
+        else:
+            for pair in range(low, high):
+                _pair_back(layout, pair, factors, h, d_sparse, d_factors)
+
+
+@kernel
+def _pair_back(layout: Layout, pair: int, factors: Array, h: Array, d_sparse: Array, d_factors: Array) -> None:
+    u, v, first = layout.pair_row[pair], layout.pair_column[pair], layout.pair_first[pair]
+    height, width = layout.block_size[u], layout.block_size[v]
+    diagonal = layout.pair_begin[pair, 0] == layout.pair_begin[pair, 1]
+    for a in range(height):
+        for b in range(a + 1 if diagonal else width):
+            slope = d_sparse[layout.position[first + a * width + b]]
+            for i in range(a, height):
+                inner = 0.0
+                for j in range(b, width):
+                    value = h[layout.position[first + i * width + j]]
+                    inner += value * factors[v, j, b]
+                    d_factors[v, j, b] += slope * value * factors[u, i, a]
+                d_factors[u, i, a] += slope * inner
 
 
 @kernel

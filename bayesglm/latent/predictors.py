@@ -27,35 +27,43 @@ def predictors(layout: Layout, r: Array, q: Array) -> Array:
         for i in range(patterns):
             eta[p, i] += layout.own_columns[j, i] * value
     for b in range(len(layout.block_size)):
-        p, column, size = layout.block_predictor[b], layout.block_values[b], layout.block_size[b]
-        for i in range(patterns):
-            at = layout.coordinate[b, i]
-            if at >= 0:
-                total = 0.0
-                for a in range(size):
-                    total += layout.values[i, column + a] * r[at + a]
-                eta[p, i] += total
+        for a in range(layout.block_size[b]):
+            _read(layout, b, a, r, eta)
     return eta
+
+
+@kernel
+def _read(layout: Layout, block: int, effect: int, r: Array, eta: Array) -> None:
+    """Add what each pattern reads of one effect of a block."""
+    p, column = layout.block_predictor[block], layout.block_values[block] + effect
+    for i in range(eta.shape[1]):
+        at = layout.coordinate[block, i]
+        if at >= 0:
+            eta[p, i] += layout.values[i, column] * r[at + effect]
 
 
 @kernel
 def predictors_back(layout: Layout, d_eta: Array, size: int) -> tuple[Array, Array]:
     """Return A' d_eta, sparse part (of this size) and core, for d_eta over patterns."""
-    predicted, patterns = d_eta.shape
     d_r, d_q = np.zeros(size), np.zeros(len(layout.columns))
-    for p in range(predicted):
+    for p in range(len(d_eta)):
         for c in range(layout.first[p], layout.first[p + 1]):
             d_q[c] = inner(layout.columns[c], d_eta[p])
     for j in range(len(layout.own_place)):
         d_r[layout.own_place[j]] = inner(layout.own_columns[j], d_eta[layout.own_predictor[j]])
     for b in range(len(layout.block_size)):
-        p, column, wide = layout.block_predictor[b], layout.block_values[b], layout.block_size[b]
-        for i in range(patterns):
-            at = layout.coordinate[b, i]
-            if at >= 0:
-                for a in range(wide):
-                    d_r[at + a] += layout.values[i, column + a] * d_eta[p, i]
+        for a in range(layout.block_size[b]):
+            _read_back(layout, b, a, d_eta, d_r)
     return d_r, d_q
+
+
+@kernel
+def _read_back(layout: Layout, block: int, effect: int, d_eta: Array, d_r: Array) -> None:
+    p, column = layout.block_predictor[block], layout.block_values[block] + effect
+    for i in range(d_eta.shape[1]):
+        at = layout.coordinate[block, i]
+        if at >= 0:
+            d_r[at + effect] += layout.values[i, column] * d_eta[p, i]
 
 
 @kernel

@@ -6,19 +6,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from bayesglm.latent.cholesky import (
-    Matrix,
-    Pattern,
-    analyse,
-    eliminate,
-    entry,
-    factor,
-    factor_back,
-    log_determinant,
-    products,
-    solve_lower,
-    solve_upper,
-)
+from bayesglm.latent.cholesky import Matrix, factor, factor_back, log_determinant, solve_lower, solve_upper
+from bayesglm.latent.elimination import Pattern, analyse, eliminate, entry, products
 
 CORE = 3
 
@@ -43,6 +32,15 @@ def band() -> tuple[np.ndarray, np.ndarray]:
     for apart in (1, 2):
         nodes[6:, 6:] += np.eye(5, k=apart) + np.eye(5, k=-apart)
     return nodes, np.repeat([2, 1], [6, 5])
+
+
+def nearly_complete() -> tuple[np.ndarray, np.ndarray]:
+    """Sixty levels in pairs that are neighbours, nearly all of them read with each of ten others."""
+    nodes = np.kron(np.eye(35), np.ones((2, 2)))
+    nodes[60:, 60:] = np.eye(10)
+    nodes[:60, 60:] = np.random.default_rng(2).random((60, 10)) < 0.9
+    nodes[60:, :60] = nodes[:60, 60:].T
+    return nodes, np.repeat([1, 2], [60, 10])
 
 
 class Case:
@@ -77,7 +75,7 @@ class Case:
         return full
 
 
-@pytest.fixture(params=[arrow, crossed, band], ids=lambda make: make.__name__)
+@pytest.fixture(params=[arrow, crossed, band, nearly_complete], ids=lambda make: make.__name__)
 def case(request: pytest.FixtureRequest) -> Case:
     return Case(*request.param())
 
@@ -121,13 +119,20 @@ def test_a_matrix_that_is_not_positive_definite_is_said_to_be_none(case):
     assert not factor(case.pattern, Matrix(sparse.copy(), cross.copy(), core - 100 * np.eye(CORE)))
 
 
+def test_what_nearly_all_levels_reach_is_eliminated_as_a_dense_matrix():
+    assert [len(Case(*make()).pattern.last) for make in (arrow, nearly_complete)] == [14, 58]
+
+
 def test_entries_are_found_by_row_and_column(case):
     column = np.repeat(np.arange(case.size), np.diff(case.pattern.start))
     assert entry(case.pattern, case.pattern.row, column).tolist() == list(range(len(column)))
 
 
 def test_products_are_counted(case):
-    assert products(case.below, case.sizes) == len(case.pattern.target)
+    below = np.diff(case.pattern.start) - 1
+    assert products(case.below, case.sizes) == (below * (below + 1) // 2).sum()
+    if len(case.pattern.last) == case.size:
+        assert products(case.below, case.sizes) == len(case.pattern.target)
 
 
 def test_levels_of_one_factor_cost_as_much_as_there_are_levels():
@@ -142,7 +147,7 @@ def test_a_band_stays_a_band():
 
 
 def test_no_sparse_part_is_allowed():
-    pattern = Pattern(np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64))
+    pattern = Pattern(np.zeros(1, np.int64), *[np.zeros(0, np.int64)] * 3)
     core = np.array([[4.0, 0.0], [2.0, 5.0]])
     assert factor(pattern, Matrix(np.zeros(0), np.zeros((0, 2)), core))
     np.testing.assert_allclose(core, [[2.0, 0.0], [1.0, 2.0]])

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from bayesglm.latent.cholesky import Matrix, eliminate
+from bayesglm.latent.cholesky import Matrix
+from bayesglm.latent.elimination import eliminate
 from bayesglm.latent.hyper import evaluate
 from bayesglm.latent.loadings import loadings
 from bayesglm.latent.precision import log_prior, precision
