@@ -6,7 +6,6 @@ the intercept its ridge.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from bayesglm.engines.approximation import Plan, Returned, compiled, corrected, nearest, trace, tree
 from bayesglm.engines.engine import Engine, Run
+from bayesglm.engines.laps import laps
 from bayesglm.engines.structured import Prepared, prepare
 from bayesglm.latent.layout import Field, reason_against
 from bayesglm.specification import Problem
@@ -79,19 +79,18 @@ class ADVI(Engine):
         """Draw from the approximation; see `Engine.run`."""
         del progress
         prepared = prepare(problem, seed=seed)
-        begin = time.perf_counter()
-        density = compiled(prepared)
-        bound = time.perf_counter()
-        found = nearest(prepared, density, self.plan(prepared), seed=seed, cores=self.cores)
-        climbed = time.perf_counter()
-        drawn = corrected(prepared, density, found, returned=Returned.of(self.draws, self.chains, self.proposals),
-                          proposals=self.proposals, seed=seed, cores=self.cores)
-        sampled = time.perf_counter()
-        draws = tree(prepared, drawn, chains=self.chains)
-        draws["elbo"] = trace(found.climbs)
-        seconds = {**prepared.seconds, "compile": prepared.seconds["compile"] + bound - begin, "optimise": climbed - bound,
-                   "sample": sampled - climbed, "expand": time.perf_counter() - sampled}
-        return Run(draws, seconds, notes=(*prepared.notes, *found.notes), verdict=drawn.verdict, modes=prepared.modes)
+        with laps(prepared.seconds) as clock:
+            density = compiled(prepared)
+            clock.end("compile")
+            found = nearest(prepared, density, self.plan(prepared), seed=seed, cores=self.cores)
+            clock.end("optimise")
+            drawn = corrected(prepared, density, found, returned=Returned.of(self.draws, self.chains, self.proposals),
+                              proposals=self.proposals, seed=seed, cores=self.cores)
+            clock.end("sample")
+            draws = tree(prepared, drawn, chains=self.chains)
+            draws["elbo"] = trace(found.climbs)
+            clock.end("expand")
+        return Run(draws, clock.seconds, notes=(*prepared.notes, *found.notes), verdict=drawn.verdict, modes=prepared.modes)
 
     def plan(self, prepared: Prepared) -> Plan:
         """Return how the ELBO is climbed: no coordinate correlated, and the few that many depend on drawn without covariance."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,6 +48,11 @@ class Effective:
         """Say for each element whether bulk and tail reach a goal, the quantiles are known and the chains agree."""
         return (self.bulk >= goal) & (self.tail >= goal) & (self.error <= ENOUGH) & (self.r_hat <= highest_r_hat(goal))
 
+    def times(self, goal: float) -> Array:
+        """Return how many times as many draws each element would need, were every draw worth the same; at least 1."""
+        with np.errstate(divide="ignore"):
+            return np.maximum(np.maximum(goal / self.bulk, goal / self.tail), np.maximum((self.error / ENOUGH) ** 2, 1.0))
+
 
 def highest_r_hat(goal: float) -> float:
     """Return the largest R-hat allowed where so many effective draws are wanted.
@@ -69,15 +75,14 @@ class Suspects:
 
     found: dict[str, NDArray[np.intp]] = field(default_factory=dict)
 
-    def replaced(self, name: str, elements: NDArray[np.intp]) -> bool:
-        """Hold these elements and no others; False, for a goal is not met."""
+    def replace(self, name: str, elements: NDArray[np.intp]) -> None:
+        """Hold these elements and no others."""
         self.found.clear()
         self.found[name] = elements
-        return False
 
 
-def met(draws: Mapping[str, NDArray[np.floating]], goals: Mapping[str, float], suspects: Suspects) -> bool:
-    """Say whether every element of every goal variable meets its goal.
+def needed(draws: Mapping[str, NDArray[np.floating]], goals: Mapping[str, float], suspects: Suspects) -> float:
+    """Return how many times as many draws the first elements found to fall short need; 0 if every element meets its goal.
 
     Parameters
     ----------
@@ -86,18 +91,17 @@ def met(draws: Mapping[str, NDArray[np.floating]], goals: Mapping[str, float], s
     goals : mapping
         Variable to the effective size each of its elements should have.
     suspects : Suspects
-        Where to look first; updated. The answer does not depend on it, only how soon a no is found.
+        Where to look first; updated. Whether the answer is 0 does not depend on it, only how soon that is found.
     """
-    for name, elements in list(suspects.found.items()):
-        short = ~_elements(draws[name], elements).meets(goals[name])
+    names = sorted(goals, key=lambda each: draws[each][0].size)
+    others = ((name, elements) for name in names for elements in _chunks(draws[name]))
+    for name, elements in chain(list(suspects.found.items()), others):
+        found = _elements(draws[name], elements)
+        short = ~found.meets(goals[name])
         if short.any():
-            return suspects.replaced(name, elements[short])
-    for name in sorted(goals, key=lambda each: draws[each][0].size):
-        for elements in _chunks(draws[name]):
-            short = ~_elements(draws[name], elements).meets(goals[name])
-            if short.any():
-                return suspects.replaced(name, elements[short])
-    return True
+            suspects.replace(name, elements[short])
+            return float(found.times(goals[name])[short].max())
+    return 0.0
 
 
 class Least(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from bayesglm.accelerated.density import Accelerated, accelerate
 from bayesglm.engines.engine import Run
+from bayesglm.engines.laps import laps
 from bayesglm.engines.nuts import Nuts
 from bayesglm.engines.structured import goals_of, large_states, overdispersed, prepare
 from bayesglm.engines.target import Target
@@ -42,13 +42,13 @@ class JAX(Nuts):
         """Draw from the posterior; see `Engine.run`."""
         hold_to_be_installed()
         prepared = prepare(problem, seed=seed)
-        begin = time.perf_counter()
-        accelerated = accelerate(prepared.transported)
-        compiled = prepared.seconds["compile"] + time.perf_counter() - begin
-        target = target_of(accelerated, overdispersed(accelerated, chains=self.chains, seed=seed))
-        run = self._transported(prepared, target, seed=seed, progress=progress)
+        with laps(prepared.seconds) as clock:
+            accelerated = accelerate(prepared.transported)
+            clock.end("compile")
+            target = target_of(accelerated, overdispersed(accelerated, chains=self.chains, seed=seed))
+            run = self._transported(prepared, target, clock, seed=seed, progress=progress)
         notes = (f"the log density was evaluated by JAX on {accelerated.device}", *run.notes)
-        return replace(run, seconds={**run.seconds, "compile": compiled}, notes=notes)
+        return replace(run, notes=notes)
 
 
 def hold_to_be_installed() -> None:

@@ -13,7 +13,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -22,6 +21,7 @@ import numpy as np
 from bayesglm.engines.approximation import Drawn, Returned, against, compiled, reported, tree, worth
 from bayesglm.engines.engine import Engine, Run
 from bayesglm.engines.evaluations import evaluate, slopes
+from bayesglm.engines.laps import laps
 from bayesglm.engines.moves import DRAWS, drift
 from bayesglm.engines.native import Native
 from bayesglm.engines.proposal import PAIR, around
@@ -79,16 +79,15 @@ class Laplace(Engine):
         """Draw from the approximation; see `Engine.run`."""
         del progress
         prepared = prepare(problem, seed=seed)
-        begin = time.perf_counter()
-        density = compiled(prepared)
-        bound = time.perf_counter()
-        drawn = corrected(prepared, density, returned=Returned.of(self.draws, self.chains, self.proposals), most=self.proposals,
-                          seed=seed, cores=self.cores)
-        sampled = time.perf_counter()
-        draws = tree(prepared, drawn, chains=self.chains)
-        seconds = {**prepared.seconds, "compile": prepared.seconds["compile"] + bound - begin, "sample": sampled - bound,
-                   "expand": time.perf_counter() - sampled}
-        return Run(draws, seconds, notes=prepared.notes, verdict=drawn.verdict, modes=prepared.modes)
+        with laps(prepared.seconds) as clock:
+            density = compiled(prepared)
+            clock.end("compile")
+            drawn = corrected(prepared, density, returned=Returned.of(self.draws, self.chains, self.proposals),
+                              most=self.proposals, seed=seed, cores=self.cores)
+            clock.end("sample")
+            draws = tree(prepared, drawn, chains=self.chains)
+            clock.end("expand")
+        return Run(draws, clock.seconds, notes=prepared.notes, verdict=drawn.verdict, modes=prepared.modes)
 
 
 def _not_normal(problem: Problem) -> str:

@@ -13,21 +13,22 @@ They are not the posterior, and the verdict says so.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 from scipy import optimize
 
 from bayesglm.engines.approximation import dataset, posterior_tree
 from bayesglm.engines.engine import Engine, Run
 from bayesglm.engines.evaluations import evaluate
+from bayesglm.engines.laps import laps
 from bayesglm.engines.native import native
 from bayesglm.engines.variational import numbers
-from bayesglm.engines.verdict import judge, smooth
+from bayesglm.engines.verdict import Verdict, judge, smooth
 from bayesglm.latent.density import Transported, packed, reference_at
 from bayesglm.latent.hyper import thetas
 from bayesglm.latent.layout import Field, field_of, reason_against
@@ -97,12 +98,18 @@ class MAP(Engine):
     def run(self, problem: Problem, *, seed: int, progress: bool) -> Run:
         """Find the mode; see `Engine.run`."""
         del progress
-        begin = time.perf_counter()
-        likelihood = compile_likelihood(problem)
-        posterior = Posterior(field_of(problem), likelihood)
-        found = marginal_mode(posterior) if posterior.field.placed else joint_mode(posterior)
-        climbed = time.perf_counter()
-        size = sum(posterior.field.sizes)
+        with laps() as clock:
+            likelihood = compile_likelihood(problem)
+            posterior = Posterior(field_of(problem), likelihood)
+            found = marginal_mode(posterior) if posterior.field.placed else joint_mode(posterior)
+            clock.end("optimise")
+            tree, verdict = self._drawn(found, posterior.field, seed)
+            clock.end("expand")
+        return Run(tree, clock.seconds, notes=(found.kind,), verdict=verdict)
+
+    def _drawn(self, found: Mode, field: Field, seed: int) -> tuple[xr.DataTree, Verdict]:
+        """Return draws of the normal distribution at the mode, with the mode and standard errors, and what to think of them."""
+        size = sum(field.sizes)
         count = self.draws * self.chains
         even = count + count % 2
         z = numbers(size, even, np.arange(size if 4 * size <= even else 0), seed)[:count]
@@ -111,12 +118,10 @@ class MAP(Engine):
         lp = found.log_density(z)
         weights = smooth(lp + 0.5 * (z[:, found.varies] ** 2).sum(axis=1))
         verdict = judge(weights, None, correction="", against=(NOT_THE_POSTERIOR, *found.against))
-        field = posterior.field
         tree = posterior_tree(field, expand(field, thetas(t, field.hyper), w, v), lp, self.chains)
         mode, error = standard_errors(found.fields, field)
         tree["mode"], tree["standard_error"] = dataset(field, mode), dataset(field, error)
-        seconds = {"optimise": climbed - begin, "expand": time.perf_counter() - climbed}
-        return Run(tree, seconds, notes=(found.kind,), verdict=verdict)
+        return tree, verdict
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -25,6 +24,7 @@ from bayesglm.engines.advi import few_coordinates
 from bayesglm.engines.approximation import Drawn, Returned, against, corrected, posterior_tree, trace
 from bayesglm.engines.engine import Engine, Run
 from bayesglm.engines.evaluations import evaluate
+from bayesglm.engines.laps import laps
 from bayesglm.engines.mirror import mirror
 from bayesglm.engines.native import Native
 from bayesglm.engines.stochastic import Ascended, Averaged, ascend
@@ -116,25 +116,24 @@ class MinibatchADVI(Engine):
         del progress
         streamed = stream(problem, sample=STARTING, batch=self.batch, seed=seed)
         prepared = streamed.prepared
-        begin = time.perf_counter()
-        found = self._nearest(problem, streamed, seed)
-        climbed = time.perf_counter()
-        sample, noise = _judging(problem, streamed, found.best.normal, seed)
-        density = streamed.density(sample)
-        if noise > MOST_NOISE:
-            drawn = self._uncorrected(streamed, density, found, noise, seed)
-        else:
-            tailed = _with_tails(found, len(prepared.transported.reference.t))
-            drawn = corrected(prepared, density, tailed, returned=Returned.of(self.draws, self.chains, self.proposals),
-                              proposals=self.proposals, seed=seed, cores=self.cores)
-        sampled = time.perf_counter()
-        draws = _tree(prepared, drawn, self.chains)
-        draws["elbo"] = trace(found.climbs)
-        seconds = {**prepared.seconds, "optimise": climbed - begin, "sample": sampled - climbed,
-                   "expand": time.perf_counter() - sampled}
+        with laps(prepared.seconds) as clock:
+            found = self._nearest(problem, streamed, seed)
+            clock.end("optimise")
+            sample, noise = _judging(problem, streamed, found.best.normal, seed)
+            density = streamed.density(sample)
+            if noise > MOST_NOISE:
+                drawn = self._uncorrected(streamed, density, found, noise, seed)
+            else:
+                tailed = _with_tails(found, len(prepared.transported.reference.t))
+                drawn = corrected(prepared, density, tailed, returned=Returned.of(self.draws, self.chains, self.proposals),
+                                  proposals=self.proposals, seed=seed, cores=self.cores)
+            clock.end("sample")
+            draws = _tree(prepared, drawn, self.chains)
+            draws["elbo"] = trace(found.climbs)
+            clock.end("expand")
         note = (f"{streamed.rows:,} rows in batches of {self.batch:,}: {streamed.passes} passes to the mode, from which at most "
                 f"{streamed.distance:.3f} sds are left")
-        return Run(draws, seconds, notes=(*prepared.notes, note, *found.notes), verdict=drawn.verdict, modes=prepared.modes)
+        return Run(draws, clock.seconds, notes=(*prepared.notes, note, *found.notes), verdict=drawn.verdict, modes=prepared.modes)
 
     def _uncorrected(self, streamed: Streamed, density: Native, found: Averaged, noise: float, seed: int) -> Drawn:
         """Return draws as the approximation gives them, where no sample of rows tells how good it is."""

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from bayesglm.engines.engine import Engine, Run
+from bayesglm.engines.laps import Laps, laps
 from bayesglm.engines.sampling import Adaptation, Target, sample
 from bayesglm.engines.store import create
 from bayesglm.engines.structured import Prepared, overdispersed, prepare
@@ -83,10 +84,11 @@ class Nuts(Engine):
     def run(self, problem: Problem, *, seed: int, progress: bool) -> Run:
         """Draw from the posterior; see `Engine.run`."""
         prepared = prepare(problem, seed=seed)
-        target = prepared.target(overdispersed(prepared.transported, chains=self.chains, seed=seed))
-        return self._transported(prepared, target, seed=seed, progress=progress)
+        with laps(prepared.seconds) as clock:
+            target = prepared.target(overdispersed(prepared.transported, chains=self.chains, seed=seed))
+            return self._transported(prepared, target, clock, seed=seed, progress=progress)
 
-    def _transported(self, prepared: Prepared, target: Target, *, seed: int, progress: bool) -> Run:
+    def _transported(self, prepared: Prepared, target: Target, clock: Laps, *, seed: int, progress: bool) -> Run:
         """Draw from a target in transported coordinates."""
         accept, reference = 0.9 if walled(prepared.transported) else 0.8, prepared.transported.reference._asdict()
         adaptation = Adaptation(tune=self.tune or TUNE, form=self.adaptation, target_accept=self.target_accept or accept,
@@ -94,8 +96,8 @@ class Nuts(Engine):
         store = None if self.store is None else create(self.store, target, seed=seed, adaptation=adaptation, transport=reference)
         sampled = sample(target, seed=seed, adaptation=adaptation, draws=self.draws, most_draws=self.most_draws, cores=self.cores,
                          max_seconds=self.max_seconds, progress=progress, store=store)
-        return Run(sampled.tree(target), {**prepared.seconds, "sample": sampled.seconds}, sampled.complete,
-                   (*prepared.notes, *sampled.notes), modes=prepared.modes)
+        clock.end("sample")
+        return Run(sampled.tree(target), clock.seconds, sampled.complete, (*prepared.notes, *sampled.notes), modes=prepared.modes)
 
 
 def walled(transported: Transported) -> bool:

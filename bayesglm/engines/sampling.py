@@ -16,7 +16,7 @@ import numpy as np
 
 from bayesglm.engines.chains import Chains
 from bayesglm.engines.collected import Collected, Sampled, Store
-from bayesglm.engines.goals import met, worst
+from bayesglm.engines.goals import needed, worst
 from bayesglm.engines.race import race
 from bayesglm.engines.target import Adaptation, Target
 from bayesglm.errors import EngineError
@@ -24,6 +24,8 @@ from bayesglm.errors import EngineError
 __all__ = ["Adaptation", "Sampled", "Store", "Target", "sample"]
 CHUNK_BYTES = 2**26  # of unconstrained draws held before they are expanded
 NEAR_NORMAL = Adaptation()
+# Goals are looked at again when there are so many times as many draws as would be enough by what was seen, at most twice as many.
+SOONER, FURTHEST = 0.75, 2.0
 
 
 def sample(
@@ -109,10 +111,13 @@ def _draw(
     chunk = _chunk(block, collected.last.nbytes)
     if length and store is not None:
         store.append(0, collected.draws.between(0, length), collected.stats.between(0, length), collected.last)
-    while not (length and length % block == 0 and by_goals
-               and met(collected.draws.between(0, length), collected.target.goals, collected.suspects)):
-        if length == most:
-            break
+    look = 1
+    while length < most:
+        if by_goals and length >= look and length % block == 0:
+            times = needed(collected.draws.between(0, length), collected.target.goals, collected.suspects)
+            if not times:
+                break
+            look = int(min(SOONER * times, FURTHEST) * length)
         if deadline is not None and time.perf_counter() >= deadline:
             return False
         wanted = min(length + chunk, most)

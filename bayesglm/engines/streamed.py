@@ -25,7 +25,7 @@ from bayesglm.latent.curvature import times
 from bayesglm.latent.density import Transported
 from bayesglm.latent.expansion import Anchor, Expansion, batch_arrays, expansion, packed_batch
 from bayesglm.latent.hyper import evaluate
-from bayesglm.latent.layout import Field, field_of, pattern_of
+from bayesglm.latent.layout import Field, field_of
 from bayesglm.latent.loadings import loadings, multiply, transpose
 from bayesglm.latent.mode import Posterior
 from bayesglm.latent.pieces import count_rows, covering, pieces, random_rows
@@ -173,15 +173,15 @@ class _State:
 
     def distance(self, field: Field, total: Expansion) -> float:
         """Return how far the field is from its mode given the hyperparameters: the largest entry of L^-1 gradient, in sds."""
-        layout, pattern, theta = field.layout, pattern_of(field.layout), evaluate(self.t, field.hyper)[0]
+        layout, theta = field.layout, evaluate(self.t, field.hyper)[0]
         by = loadings(layout, theta)
         _, prior_w, prior_v, _ = log_prior(layout, theta, self.w, self.v)
         d_w, d_v = transpose(layout, by, total.d_r, total.d_q)
         lower = precision(layout, theta, by, Matrix(total.sparse, total.cross, total.core))
-        if not factor(pattern, lower):
+        if not factor(layout, lower):
             return np.inf
         d_w, d_v = d_w + prior_w, d_v + prior_v
-        solve_lower(pattern, lower, d_w, d_v)
+        solve_lower(layout, lower, d_w, d_v)
         return float(np.abs(np.concatenate([d_w, d_v])).max(initial=0.0))
 
 

@@ -5,7 +5,6 @@ problem -> layout and likelihood -> optimum of the Laplace marginal -> transport
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesglm.engines.laps import laps
 from bayesglm.engines.native import native
 from bayesglm.engines.target import Target
 from bayesglm.latent.density import Transported, packed, reference_at
@@ -98,14 +98,14 @@ def prepare(problem: Problem, *, seed: int) -> Prepared:
     >>> sorted(prepared.expand(np.zeros((5, 1))))
     ['Intercept']
     """
-    begin = time.perf_counter()
-    likelihood = compile_likelihood(problem)
-    _compile(likelihood)
-    compiled = time.perf_counter()
-    found = search(Posterior(field_of(problem), likelihood), seed)
-    transported = Transported(found.best.marginal.point.posterior, reference_at(found.best))
-    seconds = {"compile": compiled - begin, "mode": time.perf_counter() - compiled}
-    return Prepared(transported, found.modes, found.best.marginal.definite, seconds)
+    with laps() as clock:
+        likelihood = compile_likelihood(problem)
+        _compile(likelihood)
+        clock.end("compile")
+        found = search(Posterior(field_of(problem), likelihood), seed)
+        transported = Transported(found.best.marginal.point.posterior, reference_at(found.best))
+        clock.end("mode")
+    return Prepared(transported, found.modes, found.best.marginal.definite, clock.seconds)
 
 
 def _compile(likelihood: CellLikelihood) -> None:

@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesglm.latent.elimination import Pattern
+from bayesglm.latent.elimination import Columns
 from bayesglm.latent.kernel import kernel
 
 Array = NDArray[np.float64]
@@ -51,7 +51,7 @@ class Matrix(NamedTuple):
 
 
 @kernel
-def factor(pattern: Pattern, p: Matrix) -> bool:
+def factor(pattern: Columns, p: Matrix) -> bool:
     """Overwrite P by L; False where P is not positive definite."""
     if not _first_factor(pattern, p.sparse, p.cross):
         return False
@@ -64,9 +64,9 @@ def factor(pattern: Pattern, p: Matrix) -> bool:
 
 
 @kernel
-def _first_factor(pattern: Pattern, sparse: Array, cross: Array) -> bool:
+def _first_factor(pattern: Columns, sparse: Array, cross: Array) -> bool:
     """Overwrite (P_ss, P_sc) by (L_ss, E), column by column but for the last ones; False where P_ss is not positive definite."""
-    start, row, target, last = pattern
+    start, row, target, last = pattern.start, pattern.row, pattern.target, pattern.last
     wide, at = cross.shape[1], 0
     for j in range(len(last)):
         first, end = start[j], start[j + 1]
@@ -91,7 +91,7 @@ def _first_factor(pattern: Pattern, sparse: Array, cross: Array) -> bool:
 
 
 @kernel
-def _last(pattern: Pattern, matrix: Matrix) -> Array:
+def _last(pattern: Columns, matrix: Matrix) -> Array:
     """Return the last columns and the core as a dense matrix, the entries of its upper triangle."""
     size, wide = matrix.cross.shape
     first = len(pattern.last)
@@ -110,7 +110,7 @@ def _last(pattern: Pattern, matrix: Matrix) -> Array:
 
 
 @kernel
-def _put_last(pattern: Pattern, dense: Array, matrix: Matrix) -> None:
+def _put_last(pattern: Columns, dense: Array, matrix: Matrix) -> None:
     """Write the upper triangle of a dense matrix to the last columns and the core, whose upper triangle becomes 0."""
     size, wide = matrix.cross.shape
     first = len(pattern.last)
@@ -127,7 +127,7 @@ def _put_last(pattern: Pattern, dense: Array, matrix: Matrix) -> None:
 
 
 @kernel
-def _reaching(pattern: Pattern, matrix: Matrix) -> Array:
+def _reaching(pattern: Columns, matrix: Matrix) -> Array:
     """Return e_j of the first columns, shape (first, last + C)."""
     size, wide = matrix.cross.shape
     first = len(pattern.last)
@@ -179,7 +179,7 @@ def _dense_factor(upper: Array) -> bool:
 
 
 @kernel
-def log_determinant(pattern: Pattern, lower: Matrix) -> float:
+def log_determinant(pattern: Columns, lower: Matrix) -> float:
     """Return log |L|."""
     total = 0.0
     for j in range(len(lower.cross)):
@@ -190,7 +190,7 @@ def log_determinant(pattern: Pattern, lower: Matrix) -> float:
 
 
 @kernel
-def solve_lower(pattern: Pattern, lower: Matrix, x: Array, y: Array) -> None:
+def solve_lower(pattern: Columns, lower: Matrix, x: Array, y: Array) -> None:
     """Overwrite (x, y) by L^-1 (x, y): x sparse part, y core."""
     sparse, cross, core = lower
     size, wide = cross.shape
@@ -208,7 +208,7 @@ def solve_lower(pattern: Pattern, lower: Matrix, x: Array, y: Array) -> None:
 
 
 @kernel
-def solve_upper(pattern: Pattern, lower: Matrix, x: Array, y: Array) -> None:
+def solve_upper(pattern: Columns, lower: Matrix, x: Array, y: Array) -> None:
     """Overwrite (x, y) by L^-T (x, y): x sparse part, y core."""
     sparse, cross, core = lower
     size, wide = cross.shape
@@ -226,7 +226,7 @@ def solve_upper(pattern: Pattern, lower: Matrix, x: Array, y: Array) -> None:
 
 
 @kernel
-def factor_back(pattern: Pattern, lower: Matrix, gradient: Matrix) -> None:
+def factor_back(pattern: Columns, lower: Matrix, gradient: Matrix) -> None:
     """Overwrite the gradient in L by the one in the lower entries of P.
 
     A function of P is read as one of its lower entries, each standing for both places of P; so is the gradient.
@@ -276,12 +276,12 @@ def _dense_factor_back(upper: Array, gradient: Array) -> None:
 
 
 @kernel
-def _first_factor_back(pattern: Pattern, sparse: Array, cross: Array, d_sparse: Array, d_cross: Array, slopes: Array) -> None:
+def _first_factor_back(pattern: Columns, sparse: Array, cross: Array, d_sparse: Array, d_cross: Array, slopes: Array) -> None:
     """Overwrite the gradient in (L_ss, E) by the one in (P_ss, P_sc): `_first_factor` walked backwards.
 
     The slopes are those in e_j of what was taken from D, with the other sign.
     """
-    start, row, target, last = pattern
+    start, row, target, last = pattern.start, pattern.row, pattern.target, pattern.last
     first_columns, wide = len(last), cross.shape[1]
     full = len(cross) - first_columns
     at = len(target)

@@ -126,7 +126,8 @@ def packed(
     if failed:
         gradient[:] = 0.0
         return -np.inf
-    total, slope = behind(layout, reference, pattern, before, value.item(), d_eta, d_constants)
+    d_r, d_q = predictors_back(layout, scatter(d_eta, pattern, layout.columns.shape[1]), len(before.moved.w))
+    total, slope = behind(layout, reference, before, value.item(), d_r, d_q, d_constants)
     gradient[:] = slope
     return total
 
@@ -148,15 +149,6 @@ def ahead(q: Array, layout: Layout, hyper: Hyper, reference: Reference, pattern:
 
 @kernel
 def behind(
-    layout: Layout, reference: Reference, pattern: Index, before: Ahead, value: float, d_eta: Array, d_constants: Array,
-) -> tuple[float, Array]:
-    """Return the log density and its gradient in q, given the likelihood's."""
-    d_r, d_q = predictors_back(layout, scatter(d_eta, pattern, layout.columns.shape[1]), len(before.moved.w))
-    return behind_field(layout, reference, before, value, d_r, d_q, d_constants)
-
-
-@kernel
-def behind_field(
     layout: Layout, reference: Reference, before: Ahead, value: float, d_r: Array, d_q: Array, d_constants: Array,
 ) -> tuple[float, Array]:
     """Return the log density and its gradient in q, given the likelihood with its gradient in the field r and the constants."""

@@ -8,7 +8,7 @@ Source: Davis (2006), Direct Methods for Sparse Linear Systems, chapters 4 and 7
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,11 +16,26 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import splu
 
 from bayesglm.latent.kernel import kernel
+from bayesglm.latent.record import record
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 
+class Columns(Protocol):
+    """Anything that has the arrays of a `Pattern`."""
+
+    @property
+    def start(self) -> Index: ...  # noqa: D102
+    @property
+    def row(self) -> Index: ...  # noqa: D102
+    @property
+    def target(self) -> Index: ...  # noqa: D102
+    @property
+    def last(self) -> Index: ...  # noqa: D102
+
+
+@record
 class Pattern(NamedTuple):
     """The pattern of L_ss by columns, in the order of elimination.
 
@@ -187,7 +202,7 @@ def _targets(start: Index, row: Index, last: Index) -> Index:
 
 
 @kernel
-def entry(pattern: Pattern, row: Index, column: Index) -> Index:
+def entry(pattern: Columns, row: Index, column: Index) -> Index:
     """Return the number of each entry (row, column), row >= column, of L_ss."""
     found = np.empty(len(row), np.int64)
     for i in range(len(row)):

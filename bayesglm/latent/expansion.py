@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from bayesglm.latent.batch import Batch
 from bayesglm.latent.call import address_of, call
 from bayesglm.latent.curvature import curvature, times
-from bayesglm.latent.density import ahead, behind_field
+from bayesglm.latent.density import ahead, behind
 from bayesglm.latent.hyper import Hyper
 from bayesglm.latent.kernel import inner, kernel
 from bayesglm.latent.layout import Layout
@@ -162,7 +162,7 @@ def packed_batch(
     more, m_r, m_q, m_constants = quadratic(layout, anchor, left, r, core, before.constants)
     d_r, d_q = predictors_back(layout, scatter(d_eta, pattern, layout.columns.shape[1]), len(r))
     scale = stands_for[0]
-    total, slope = behind_field(layout, reference, before, scale * value.item() + more, scale * d_r + m_r, scale * d_q + m_q,
+    total, slope = behind(layout, reference, before, scale * value.item() + more, scale * d_r + m_r, scale * d_q + m_q,
                                 scale * d_constants + m_constants)
     gradient[:] = slope
     return total

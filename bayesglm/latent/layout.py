@@ -25,9 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesglm.design import CodedPredictor, Predictor
-from bayesglm.latent.elimination import Pattern, starts
+from bayesglm.latent.elimination import starts
 from bayesglm.latent.hyper import Hyper, hyper_of
-from bayesglm.latent.kernel import kernel
 from bayesglm.latent.nodes import Alike, Tied, live, nodes_of
 from bayesglm.latent.owned import Own, own_arrays
 from bayesglm.latent.placed import Core, Placed
@@ -105,12 +104,6 @@ class Layout(NamedTuple):
     row: Index
     target: Index
     last: Index
-
-
-@kernel
-def pattern_of(layout: Layout) -> Pattern:
-    """Return the pattern of L_ss."""
-    return Pattern(layout.start, layout.row, layout.target, layout.last)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

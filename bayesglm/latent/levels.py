@@ -32,7 +32,7 @@ from bayesglm.latent.cholesky import solve_upper
 from bayesglm.latent.density import Transported
 from bayesglm.latent.hyper import evaluate
 from bayesglm.latent.kernel import kernel
-from bayesglm.latent.layout import Field, Layout, pattern_of
+from bayesglm.latent.layout import Field, Layout
 from bayesglm.latent.loadings import multiply
 from bayesglm.latent.precision import HALF_LOG_TWO_PI
 from bayesglm.latent.predictors import gather, predictors
@@ -228,8 +228,8 @@ class Integrated:
 @kernel
 def _at(layout: Layout, pattern: Index, moved: Moved, z: Array, y: Array) -> tuple[Array, Array]:
     """Return the field's sparse part and eta over cells at z."""
-    w, v = moved.mean_w + z, moved.mean_v + y
-    solve_upper(pattern_of(layout), moved.lower, w, v)
+    w, v = moved.mean[:len(z)] + z, moved.mean[len(z):] + y
+    solve_upper(layout, moved.lower, w, v)
     r, p = multiply(layout, moved.by, w, v)
     return w, gather(predictors(layout, r, p), pattern)
 

@@ -22,7 +22,7 @@ from scipy import optimize
 from bayesglm.latent.cholesky import Matrix, factor_back
 from bayesglm.latent.curvature import curvature, curvature_back
 from bayesglm.latent.hyper import INTERVAL, SIGNED, evaluate, middle
-from bayesglm.latent.layout import Field, Layout, pattern_of
+from bayesglm.latent.layout import Field, Layout
 from bayesglm.latent.loadings import loadings_back, multiply, multiply_back, no_loadings, transpose, transpose_back
 from bayesglm.latent.mode import Point, Posterior, Precision, Vector, find_mode
 from bayesglm.latent.precision import HALF_LOG_TWO_PI, log_prior, precision_back, precision_back_to_curvature
@@ -102,7 +102,7 @@ def _in_precision(layout: Layout, precision: Precision) -> Matrix:
     gradient = Matrix(*(np.zeros_like(each) for each in lower))
     gradient.sparse[diagonal] = -1.0 / lower.sparse[diagonal]
     np.fill_diagonal(gradient.core, -1.0 / np.diag(lower.core))
-    factor_back(pattern_of(layout), lower, gradient)
+    factor_back(layout, lower, gradient)
     if not len(precision.covariance):
         return gradient
     # Along the ties: - log |V| / 2, with V = A P^-1 A' and G = A P^-1.

@@ -22,7 +22,7 @@ from bayesglm.latent.cholesky import Matrix, factor, log_determinant, solve_lowe
 from bayesglm.latent.curvature import curvature
 from bayesglm.latent.hyper import ABSOLUTE, bends, evaluate
 from bayesglm.latent.kernel import inner
-from bayesglm.latent.layout import Field, Layout, pattern_of
+from bayesglm.latent.layout import Field, Layout
 from bayesglm.latent.likelihood import CellLikelihood
 from bayesglm.latent.loadings import loadings, multiply, transpose
 from bayesglm.latent.precision import log_prior, precision, sheared
@@ -168,7 +168,7 @@ class Point:
         """Return P for a curvature over patterns; None where it is not positive definite."""
         layout = self.posterior.layout
         lower = precision(layout, self.theta, self.by, curvature(layout, weight))
-        return Precision(layout, lower) if factor(pattern_of(layout), lower) else None
+        return Precision(layout, lower) if factor(layout, lower) else None
 
     def curved(self, weight: Array, x: Array, y: Array) -> Vector:
         """Return A' W A Lambda (x, y) for a curvature over patterns."""
@@ -253,8 +253,8 @@ class Precision:
     def _untied(self, x: Array, y: Array) -> Vector:
         """Return P^-1 (x, y)."""
         x, y = x.copy(), y.copy()
-        solve_lower(pattern_of(self.layout), self.lower, x, y)
-        solve_upper(pattern_of(self.layout), self.lower, x, y)
+        solve_lower(self.layout, self.lower, x, y)
+        solve_upper(self.layout, self.lower, x, y)
         return x, y
 
     @cached_property
@@ -273,7 +273,7 @@ class Precision:
     @property
     def log_determinant(self) -> float:
         """Half the log determinant of P along the ties: log |L| + log |V| / 2."""
-        return float(log_determinant(pattern_of(self.layout), self.lower) + np.linalg.slogdet(self.covariance)[1] / 2)
+        return float(log_determinant(self.layout, self.lower) + np.linalg.slogdet(self.covariance)[1] / 2)
 
     @property
     def core_variance(self) -> Array:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from bayesglm.latent.cholesky import Matrix, solve_lower, solve_upper
 from bayesglm.latent.kernel import inner, kernel
-from bayesglm.latent.layout import Layout, pattern_of
+from bayesglm.latent.layout import Layout
 
 Array = NDArray[np.float64]
 
@@ -93,7 +93,7 @@ def ties(layout: Layout, lower: Matrix) -> Ties:
         columns[j, free + j] = 1.0
         for k in range(layout.tie_first[j], layout.tie_last[j]):
             columns[j, layout.tie_place[k]] = layout.tie_value[k]
-        solve_lower(pattern_of(layout), lower, columns[j, :size], columns[j, size:])
+        solve_lower(layout, lower, columns[j, :size], columns[j, size:])
         turned[j] = columns[j]
         for i in range(j):
             _reflect(normals[i], turned[j])
@@ -171,6 +171,6 @@ def ties_back(layout: Layout, lower: Matrix, ties: Ties, d_normals: Array) -> Ar
         for i in range(j - 1, -1, -1):
             _reflect(ties.normals[i], at)
             _reflect_back(ties.normals[i], at, d_at, d_normals[i])
-        solve_upper(pattern_of(layout), lower, d_at[:size], d_at[size:])
+        solve_upper(layout, lower, d_at[:size], d_at[size:])
         out[j] = d_at
     return out

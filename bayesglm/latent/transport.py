@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from bayesglm.latent.cholesky import Matrix, factor, factor_back, log_determinant, solve_lower, solve_upper
 from bayesglm.latent.kernel import inner, kernel
-from bayesglm.latent.layout import Layout, pattern_of
+from bayesglm.latent.layout import Layout
 from bayesglm.latent.loadings import Loadings, loadings, transpose, transpose_back
 from bayesglm.latent.precision import precision, precision_back
 from bayesglm.latent.record import record
@@ -69,11 +69,11 @@ class Moved(NamedTuple):
         Lambda(theta).
     lower : Matrix
         L.
-    b, d : arrays, shapes (S,), (C,)
-        b + sum_k D_k (t_k - t_k at the mode): sparse part and core.
-    mean_w, mean_v : arrays, shapes (S,), (C,)
+    pull : array, shape (S + C,)
+        b + sum_k D_k (t_k - t_k at the mode): sparse part, then core.
+    mean : array, shape (S + C,)
         L^-1 c.
-    by_axes_w, by_axes_v : arrays, shapes (S,), (C,)
+    by_axes : array, shape (S + C,)
         L' (w, v), before what is tied is made exact.
     ties : Ties
         What is tied to other coordinates.
@@ -86,12 +86,9 @@ class Moved(NamedTuple):
     definite: bool
     by: Loadings
     lower: Matrix
-    b: Array
-    d: Array
-    mean_w: Array
-    mean_v: Array
-    by_axes_w: Array
-    by_axes_v: Array
+    pull: Array
+    mean: Array
+    by_axes: Array
     ties: Ties
     w: Array
     v: Array
@@ -111,19 +108,20 @@ def turned(reference: Reference, tau: Array) -> Array:
 @kernel
 def forward(layout: Layout, reference: Reference, t: Array, theta: Array, z: Array, y: Array) -> Moved:
     """Move standard normal coordinates, z of the sparse part and y of the core, onto the field."""
-    by, pattern = loadings(layout, theta), pattern_of(layout)
+    by = loadings(layout, theta)
     lower = precision(layout, theta, by, Matrix(reference.sparse, reference.cross, reference.core))
-    definite = factor(pattern, lower)
-    b, d = reference.b_sparse.copy(), reference.b_core.copy()
+    definite = factor(layout, lower)
+    size, free = len(reference.b_sparse), len(z)
+    pull = np.empty(size + len(y))
+    pull[:size], pull[size:] = reference.b_sparse, reference.b_core
     for k in range(len(layout.constant_theta)):
         moved = t[layout.constant_theta[k]] - reference.t[layout.constant_theta[k]]
-        b += reference.d_sparse[k] * moved
-        d += reference.d_core[k] * moved
-    size, free = len(b), len(z)
+        pull[:size] += reference.d_sparse[k] * moved
+        pull[size:] += reference.d_core[k] * moved
     held = ties(layout, lower)
-    mean, at = np.empty(size + len(d)), np.empty(size + len(d))
-    mean[:size], mean[size:] = transpose(layout, by, b, d)
-    solve_lower(pattern, lower, mean[:size], mean[size:])
+    mean, at = np.empty(len(pull)), np.empty(len(pull))
+    mean[:size], mean[size:] = transpose(layout, by, pull[:size], pull[size:])
+    solve_lower(layout, lower, mean[:size], mean[size:])
     # u = Q_1 ... Q_k (z + what Q_k ... Q_1 L^-1 c has off the axes of what is tied).
     at[:] = mean
     onto_axes(held, at)
@@ -132,10 +130,9 @@ def forward(layout: Layout, reference: Reference, t: Array, theta: Array, z: Arr
     at[size:] += y
     from_axes(held, at)
     u = at.copy()
-    solve_upper(pattern, lower, at[:size], at[size:])
-    log_jacobian = -log_determinant(pattern, lower) - np.log(held.lengths).sum()
-    return Moved(definite, by, lower, b, d, mean[:size], mean[size:], u[:size], u[size:], held, tied(layout, at[:size]),
-                 at[size:], log_jacobian)
+    solve_upper(layout, lower, at[:size], at[size:])
+    log_jacobian = -log_determinant(layout, lower) - np.log(held.lengths).sum()
+    return Moved(definite, by, lower, pull, mean, u, held, tied(layout, at[:size]), at[size:], log_jacobian)
 
 
 @kernel
@@ -147,7 +144,7 @@ def backward(
 
     The log determinant of the map counts.
     """
-    pattern, lower, held = pattern_of(layout), moved.lower, moved.ties
+    lower, held = moved.lower, moved.ties
     size, wide = lower.cross.shape
     count = len(held.lengths)
     free = size - count
@@ -155,34 +152,25 @@ def backward(
     left, right = np.empty((2 + count, size + wide)), np.empty((2 + count, size + wide))
     left[0, :size], left[0, size:] = moved.w, moved.v
     right[0, :size], right[0, size:] = tied_back(layout, d_w), d_v
-    solve_lower(pattern, lower, right[0, :size], right[0, size:])
-    slope, d_normals, mean = right[0].copy(), np.zeros((count, size + wide)), np.empty(size + wide)
+    solve_lower(layout, lower, right[0, :size], right[0, size:])
+    slope, d_normals = right[0].copy(), np.zeros((count, size + wide))
     if count:
-        from_axes_back(held, _flat(moved.by_axes_w, moved.by_axes_v), slope, d_normals)
+        from_axes_back(held, moved.by_axes, slope, d_normals)
     d_z, d_y = slope[:free].copy(), slope[size:].copy()
     slope[free:size] = 0.0
-    mean[:size], mean[size:] = moved.mean_w, moved.mean_v
-    onto_axes_back(held, mean, slope, d_normals)
-    solve_upper(pattern, lower, slope[:size], slope[size:])
-    left[1], right[1] = slope, mean
+    onto_axes_back(held, moved.mean, slope, d_normals)
+    solve_upper(layout, lower, slope[:size], slope[size:])
+    left[1], right[1] = slope, moved.mean
     if count:
         left[2:], right[2:] = ties_back(layout, lower, held, d_normals), held.columns
     gradient = _in_factor(layout, lower, left, right)
-    factor_back(pattern, lower, gradient)
+    factor_back(layout, lower, gradient)
     curvature = Matrix(reference.sparse, reference.cross, reference.core)
     precision_back(layout, theta, moved.by, curvature, gradient, d_by, d_theta)
-    d_b, d_d = transpose_back(layout, moved.by, moved.b, moved.d, slope[:size], slope[size:], d_by)
+    d_b, d_d = transpose_back(layout, moved.by, moved.pull[:size], moved.pull[size:], slope[:size], slope[size:], d_by)
     for k in range(len(layout.constant_theta)):
         d_t[layout.constant_theta[k]] += inner(reference.d_sparse[k], d_b) + inner(reference.d_core[k], d_d)
     return d_z, d_y
-
-
-@kernel
-def _flat(w: Array, v: Array) -> Array:
-    """Return sparse part and core in one."""
-    out = np.empty(len(w) + len(v))
-    out[:len(w)], out[len(w):] = w, v
-    return out
 
 
 @kernel

@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bayesglm.engines import chains, sampling
-from bayesglm.engines.goals import Suspects, effective, met, worst
+from bayesglm.engines.goals import Suspects, effective, needed, worst
 from bayesglm.engines.native import native
 from bayesglm.engines.sampling import Adaptation, Sampled, Target, sample
 from bayesglm.errors import EngineError
@@ -183,7 +183,7 @@ def test_it_stops_at_the_first_block_that_meets_the_goals() -> None:
     n = found.stats["energy"].shape[1]
     draws = {name: np.swapaxes(values, 0, 1) for name, values in found.draws.items()}
     first = [{name: values[:end] for name, values in draws.items()} for end in range(50, n + 1, 50)]
-    assert [met(each, goals, Suspects()) for each in first] == [False] * (n // 50 - 1) + [True]
+    assert [needed(each, goals, Suspects()) > 0.0 for each in first] == [True] * (n // 50 - 1) + [False]
     assert n > 50
     again = sample(normal_target(lambda thread: 0.0001 * (thread == 2), goals=goals), seed=3, adaptation=SHORT, block=50, cores=1)
     np.testing.assert_array_equal(again.draws["x"], found.draws["x"])
@@ -292,10 +292,11 @@ def test_suspects_change_no_answer() -> None:
     draws = {"few": rng.normal(size=(500, 4)), "many": rng.normal(size=(500, 4, 30))}
     draws["many"][:, :, 17] += np.linspace(0, 3, 500)[:, None]
     suspects = Suspects()
-    assert not met(draws, {"few": 500.0, "many": 400.0}, suspects)
+    assert needed(draws, {"few": 500.0, "many": 400.0}, suspects) > 1.0
     assert suspects.found["many"].tolist() == [17]
     draws["many"][:, :, 17] = draws["many"][:, :, 16]
-    assert met(draws, {"few": 500.0, "many": 400.0}, suspects) == met(draws, {"few": 500.0, "many": 400.0}, Suspects()) is True
+    assert needed(draws, {"few": 500.0, "many": 400.0}, suspects) == 0.0
+    assert needed(draws, {"few": 500.0, "many": 400.0}, Suspects()) == 0.0
     bulk, tail, r_hat, error = worst(draws, {"many": 400.0})["many"]
     each = effective(np.ascontiguousarray(draws["many"].transpose(2, 1, 0)))
     assert (bulk, tail, r_hat, error) == (each.bulk.min(), each.tail.min(), each.r_hat.max(), each.error.max())
