@@ -108,7 +108,7 @@ def _draw(
 ) -> bool:
     """Collect blocks until the goals are met or there are enough; False if the time was up before."""
     begin, length = time.perf_counter(), collected.length[0]
-    chunk = _chunk(block, collected.last.nbytes)
+    chunk, most_chunks = _chunks(block, collected.last.nbytes)
     if length and store is not None:
         store.append(0, collected.draws.between(0, length), collected.stats.between(0, length), collected.last)
     look = 1
@@ -120,7 +120,7 @@ def _draw(
             look = int(min(SOONER * times, FURTHEST) * length)
         if deadline is not None and time.perf_counter() >= deadline:
             return False
-        wanted = min(length + chunk, most)
+        wanted = min(length + chunk * min(max(1, -((length - look) // chunk)), most_chunks), most)
         # a chunk ahead, while others are behind or the goals are looked at
         collected.chains.allow(collected.chains.tune + min(wanted + chunk, most))
         length = collected.absorb(wanted, deadline=deadline, store=store)
@@ -132,10 +132,11 @@ def _draw(
     return True
 
 
-def _chunk(block: int, draw_bytes: int) -> int:
-    """Return how many draws of a chain are expanded at once: a whole part of a block."""
+def _chunks(block: int, draw_bytes: int) -> tuple[int, int]:
+    """Return how many draws of a chain are expanded at once, a whole part of a block, and how many times as many at most."""
     largest = max(1, CHUNK_BYTES // draw_bytes)
-    return max(each for each in range(1, block + 1) if block % each == 0 and each <= largest)
+    chunk = max(each for each in range(1, block + 1) if block % each == 0 and each <= largest)
+    return chunk, largest // chunk
 
 
 def _kept(chosen: Collected, runners: Sequence[Collected]) -> tuple[str, ...]:
