@@ -120,7 +120,8 @@ def _draw(
             look = int(min(SOONER * times, FURTHEST) * length)
         if deadline is not None and time.perf_counter() >= deadline:
             return False
-        wanted = min(length + chunk * min(max(1, -((length - look) // chunk)), most_chunks), most)
+        until_look = -(-(look - length) // chunk)
+        wanted = min(length + chunk * min(max(1, until_look), most_chunks), most)
         # a chunk ahead, while others are behind or the goals are looked at
         collected.chains.allow(collected.chains.tune + min(wanted + chunk, most))
         length = collected.absorb(wanted, deadline=deadline, store=store)
