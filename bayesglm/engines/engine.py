@@ -37,7 +37,7 @@ class Run:
     draws : xarray.DataTree
         Groups ``posterior`` and ``sample_stats``, dims chain, draw and those of the model, in the model's own parameters.
     seconds : mapping
-        Where the time went: ``compile``, ``sample``, ``expand``.
+        Where the time went: ``compile`` (and loading compiled code), ``sample``, ``expand``.
     complete : bool
         False if the run was stopped before it had all its draws.
     notes : tuple of str
