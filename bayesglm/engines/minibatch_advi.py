@@ -1,6 +1,6 @@
 """Mean-field variational inference by batches of rows: tables that do not fit in memory, in memory that does not grow with them.
 
-1. A sample of rows gives the structure; two or three passes over all rows place the transport at their mode
+1. A sample of rows gives the structure; about four passes over all rows place the transport at their mode
    (`bayesglm.engines.streamed`).
 2. The ELBO is climbed in steps of one batch each (`bayesglm.engines.stochastic`). A batch stands for the table by what it says
    beyond second order, scaled by total / batch; up to second order the table speaks for itself.

@@ -2,8 +2,8 @@
 
 The structure comes from a sample: the optimum of its Laplace marginal, with the transport there. Then each pass over all rows
 expands their log likelihood around the field found so far (`bayesglm.latent.expansion`), and with that expansion the field takes
-Newton's step; so do the hyperparameters, once the field is near its mode. After three or four passes the transport is that of
-all rows, at their mode.
+Newton's step; so do the hyperparameters, once the field is near its mode. After about four passes the transport is that of all
+rows, at their mode.
 """
 
 from __future__ import annotations
