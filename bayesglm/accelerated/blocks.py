@@ -39,12 +39,12 @@ MOST_DENSE, MOST_ENTRIES = 4_000, 50_000_000
 # What these blocks know of a layout; see `arrow_of`.
 KNOWN = frozenset([
     "offset", "columns", "first", "core_theta", "block_predictor", "block_size", "block_values", "block_coupled", "values",
-    "coordinate", "block_sd", "block_partial", "node_begin", "node_block", "pair_row", "pair_column", "pair_begin", "pair_first",
-    "pair_stretch", "position", "row_pair", "band_row", "band_column", "band_entry", "band_value", "band_kind", "band_theta",
-    "rho_theta", "rho_steps", "shear_core", "shear_theta", "shear_place", "shear_value", "tie_first", "tie_last", "tie_place",
-    "tie_value", "own_place", "own_predictor", "own_columns", "own_constant", "own_slab", "own_begin", "own_end", "own_theta",
-    "own_power", "own_other", "other_core", "other_location", "other_scale", "other_density", "constant_theta", "start", "row",
-    "target", "last",
+    "coordinate", "block_sd", "block_partial", "node_begin", "node_block", "pair_row", "pair_column", "pair_begin",
+    "pair_first", "pair_stretch", "position", "row_pair", "band_row", "band_column", "band_entry", "band_value", "band_kind",
+    "band_theta", "band_stretch", "rho_theta", "rho_steps", "shear_core", "shear_theta", "shear_place", "shear_value",
+    "shear_stretch", "tie_first", "tie_last", "tie_place", "tie_value", "own_place", "own_predictor", "own_columns",
+    "own_constant", "own_slab", "own_begin", "own_end", "own_theta", "own_power", "own_other", "other_core", "other_location",
+    "other_scale", "other_density", "constant_theta", "start", "row", "column", "target", "last",
 ])
 
 

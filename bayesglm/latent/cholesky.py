@@ -291,17 +291,14 @@ def _first_factor_back(pattern: Columns, sparse: Array, cross: Array, d_sparse: 
             d_sparse[p] -= slopes[j, row[p] - first_columns]
         for c in range(wide):
             d_cross[j, c] -= slopes[j, full + c]
-        for p in range(first + 1, last[j]):
-            i, value, slope = row[p], sparse[p], 0.0
-            for c in range(wide):
-                slope += d_cross[i, c] * cross[j, c]
-                d_cross[j, c] -= value * d_cross[i, c]
-            d_sparse[p] -= slope
         own, others = end - first - 1, end - last[j]
         at -= (own * (own + 1) - others * (others + 1)) // 2
         t = at
         for q in range(first + 1, last[j]):
-            value, slope = sparse[q], 0.0
+            i, value, slope = row[q], sparse[q], 0.0
+            for c in range(wide):
+                slope -= d_cross[i, c] * cross[j, c]
+                d_cross[j, c] -= value * d_cross[i, c]
             for p in range(q, end):
                 back = d_sparse[target[t]]
                 d_sparse[p] -= back * value

@@ -30,6 +30,8 @@ class Columns(Protocol):
     @property
     def row(self) -> Index: ...  # noqa: D102
     @property
+    def column(self) -> Index: ...  # noqa: D102
+    @property
     def target(self) -> Index: ...  # noqa: D102
     @property
     def last(self) -> Index: ...  # noqa: D102
@@ -45,6 +47,8 @@ class Pattern(NamedTuple):
         Where each column begins.
     row : int array, shape (entries,)
         Row of each entry, ascending within a column, the diagonal first.
+    column : int array, shape (entries,)
+        Column of each entry.
     target : int array
         For every pair of entries below a diagonal, the entry that their product is taken from.
     last : int array, shape (first columns,)
@@ -54,6 +58,7 @@ class Pattern(NamedTuple):
 
     start: Index
     row: Index
+    column: Index
     target: Index
     last: Index
 
@@ -143,8 +148,8 @@ def analyse(below: Sequence[Index], sizes: Index) -> tuple[Index, Pattern]:
     return begin[:-1], Pattern(start, row, *_products(start, row))
 
 
-def _products(start: Index, row: Index) -> tuple[Index, Index]:
-    """Return `target` and `last` of a pattern: the last columns are all that are full, or none."""
+def _products(start: Index, row: Index) -> tuple[Index, Index, Index]:
+    """Return `column`, `target` and `last` of a pattern: the last columns are all that are full, or none."""
     size = len(start) - 1
     lengths = np.diff(start)
     first = size - int(np.cumprod(lengths[::-1] == np.arange(1, size + 1)).sum())
@@ -153,7 +158,7 @@ def _products(start: Index, row: Index) -> tuple[Index, Index]:
     if not _worth(inside.astype(np.float64), size - first):
         first, inside = size, np.zeros(size, np.int64)
     last = (start[1:] - inside)[:first]
-    return _targets(start, row, last), last
+    return column, _targets(start, row, last), last
 
 
 def _worth(products: Array, full: int) -> bool:

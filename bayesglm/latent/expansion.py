@@ -163,7 +163,7 @@ def packed_batch(
     d_r, d_q = predictors_back(layout, scatter(d_eta, pattern, layout.columns.shape[1]), len(r))
     scale = stands_for[0]
     total, slope = behind(layout, reference, before, scale * value.item() + more, scale * d_r + m_r, scale * d_q + m_q,
-                                scale * d_constants + m_constants)
+                          scale * d_constants + m_constants)
     gradient[:] = slope
     return total
 

@@ -75,12 +75,14 @@ class Layout(NamedTuple):
     band_value: Array
     band_kind: Index
     band_theta: Index
+    band_stretch: Index          # where entries of one kind and rho begin, on or off the diagonal, and last where all end
     rho_theta: Index             # (autoregressions,) which theta, and how many innovations are divided by sqrt(1 - rho^2)
     rho_steps: Array
     shear_core: Index            # entries of the shear: core entry, theta, coordinate, value
     shear_theta: Index
     shear_place: Index
     shear_value: Array
+    shear_stretch: Index         # where entries of the same core entry and theta begin, and last where all end
     tie_first: Index             # (ties,) where the entries of each tie begin and end: coordinate and value
     tie_last: Index
     tie_place: Index
@@ -102,6 +104,7 @@ class Layout(NamedTuple):
     constant_theta: Index        # (constants,) which theta is each constant parameter of the family
     start: Index                 # pattern of L_ss
     row: Index
+    column: Index
     target: Index
     last: Index
 

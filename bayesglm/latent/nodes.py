@@ -46,8 +46,10 @@ class Nodes(NamedTuple):
     band_value: Array
     band_kind: Index
     band_theta: Index
+    band_stretch: Index
     start: Index
     row: Index
+    column: Index
     target: Index
     last: Index
     tie_first: Index
@@ -280,5 +282,10 @@ def _entries(
     value = np.repeat(np.concatenate([np.zeros(0), *(band.value for band in bands)]), times)
     kind = np.repeat(np.concatenate([_NONE, *(band.kind for band in bands)]), times)
     theta = np.repeat(np.array(rho, np.int64), [len(band.row) * size for band, size in zip(bands, effects.tolist(), strict=True)])
-    return {"band_row": row, "band_column": column, "band_entry": entry(pattern, row, column), "band_value": value,
-            "band_kind": kind, "band_theta": theta}
+    alike = np.stack([theta, kind, row != column])
+    order = np.lexsort([row, *alike])
+    changes = np.flatnonzero((np.diff(alike[:, order]) != 0).any(axis=0)) + 1
+    stretch = np.concatenate([[0], changes, [len(order)]])[:1 if not len(order) else None].astype(np.int64)
+    found = {"band_row": row, "band_column": column, "band_entry": entry(pattern, row, column), "band_value": value,
+             "band_kind": kind, "band_theta": theta}
+    return {**{name: each[order] for name, each in found.items()}, "band_stretch": stretch}

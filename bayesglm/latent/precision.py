@@ -20,8 +20,10 @@ HALF_LOG_TWO_PI = float(np.log(2 * np.pi) / 2)
 
 
 @kernel
-def band_weight(kind: int, rho: float) -> tuple[float, float]:
-    """Return what an entry of K is multiplied by, and its slope in rho."""
+def _band_weight(layout: Layout, theta: Array, entry: int) -> tuple[float, float]:
+    """Return what an entry of K is multiplied by, as all of its stretch are, and its slope in rho."""
+    kind = layout.band_kind[entry]
+    rho = theta[layout.band_theta[entry]] if layout.band_theta[entry] >= 0 else 0.0
     if kind == CONSTANT:
         return 1.0, 0.0
     share = 1.0 / (1.0 - rho * rho)
@@ -37,9 +39,11 @@ def band_weight(kind: int, rho: float) -> tuple[float, float]:
 def precision(layout: Layout, theta: Array, by: Loadings, curvature: Matrix) -> Matrix:
     """Return P = K + Lambda' H Lambda."""
     sparse, cross = _sparse(layout, by.factors, curvature.sparse), _cross(layout, by, curvature.cross)
-    for k in range(len(layout.band_entry)):
-        rho = theta[layout.band_theta[k]] if layout.band_theta[k] >= 0 else 0.0
-        sparse[layout.band_entry[k]] += layout.band_value[k] * band_weight(layout.band_kind[k], rho)[0]
+    for stretch in range(len(layout.band_stretch) - 1):
+        low, high = layout.band_stretch[stretch], layout.band_stretch[stretch + 1]
+        weight, _ = _band_weight(layout, theta, low)
+        for k in range(low, high):
+            sparse[layout.band_entry[k]] += layout.band_value[k] * weight
     for j in range(len(layout.own_place)):
         at = layout.start[layout.own_place[j]]
         sparse[at] += by.own[j] * by.own[j] * curvature.sparse[at]
@@ -90,18 +94,13 @@ def _pair(layout: Layout, pair: int, factors: Array, h: Array, sparse: Array) ->
 def _cross(layout: Layout, by: Loadings, h: Array) -> Array:
     """Return F_u' H_uc s_c of every node u and core entry c."""
     cross = np.zeros(h.shape)
-    size, wide = h.shape
-    for node in range(len(layout.node_begin)):
-        b, at = layout.node_block[node], layout.node_begin[node]
-        for i in range(layout.block_size[b]):
-            for j in range(i + 1):
-                value = by.factors[b, i, j]
-                if value != 0.0:
-                    for c in range(wide):
-                        cross[at + j, c] += value * h[at + i, c]
-    for s in range(size):
-        for c in range(wide):
-            cross[s, c] *= by.scales[c]
+    for c in range(len(by.scales)):
+        for node in range(len(layout.node_begin)):
+            b, at = layout.node_block[node], layout.node_begin[node]
+            for i in range(layout.block_size[b]):
+                scaled = h[at + i, c] * by.scales[c]
+                for j in range(i + 1):
+                    cross[at + j, c] += by.factors[b, i, j] * scaled
     return cross
 
 
@@ -111,11 +110,13 @@ def precision_back(
 ) -> None:
     """Add the gradient in Lambda and theta, given the one in the lower entries of P."""
     _sparse_back(layout, by.factors, curvature.sparse, gradient.sparse, d_by.factors)
-    for k in range(len(layout.band_entry)):
-        if layout.band_theta[k] >= 0:
-            rho = theta[layout.band_theta[k]]
-            slope = layout.band_value[k] * band_weight(layout.band_kind[k], rho)[1]
-            d_theta[layout.band_theta[k]] += gradient.sparse[layout.band_entry[k]] * slope
+    for stretch in range(len(layout.band_stretch) - 1):
+        low, high = layout.band_stretch[stretch], layout.band_stretch[stretch + 1]
+        if layout.band_theta[low] >= 0:
+            along = 0.0
+            for k in range(low, high):
+                along += gradient.sparse[layout.band_entry[k]] * layout.band_value[k]
+            d_theta[layout.band_theta[low]] += along * _band_weight(layout, theta, low)[1]
     _cross_back(layout, by, curvature.cross, gradient.cross, d_by)
     for c in range(len(by.scales)):
         for d in range(c + 1):
@@ -218,22 +219,25 @@ def log_prior(layout: Layout, theta: Array, w: Array, v: Array) -> tuple[float, 
     size, wide = len(w), len(v)
     d_w, d_theta = np.zeros(size), np.zeros(len(theta))
     total = -HALF_LOG_TWO_PI * (size - len(layout.tie_first) + wide)
-    for k in range(len(layout.band_entry)):
-        i, j = layout.band_row[k], layout.band_column[k]
-        rho = theta[layout.band_theta[k]] if layout.band_theta[k] >= 0 else 0.0
-        weight, slope = band_weight(layout.band_kind[k], rho)
-        weight *= layout.band_value[k]
-        if i == j:
-            total -= 0.5 * weight * w[i] * w[i]
-            d_w[i] -= weight * w[i]
-            product = 0.5 * w[i] * w[i]
+    for stretch in range(len(layout.band_stretch) - 1):
+        low, high = layout.band_stretch[stretch], layout.band_stretch[stretch + 1]
+        weight, slope = _band_weight(layout, theta, low)
+        along = 0.0
+        if layout.band_row[low] == layout.band_column[low]:
+            for k in range(low, high):
+                i = layout.band_row[k]
+                product = layout.band_value[k] * w[i]
+                along += 0.5 * product * w[i]
+                d_w[i] -= weight * product
         else:
-            total -= weight * w[i] * w[j]
-            d_w[i] -= weight * w[j]
-            d_w[j] -= weight * w[i]
-            product = w[i] * w[j]
-        if layout.band_theta[k] >= 0:
-            d_theta[layout.band_theta[k]] -= product * slope * layout.band_value[k]
+            for k in range(low, high):
+                i, j, value = layout.band_row[k], layout.band_column[k], layout.band_value[k]
+                along += value * w[i] * w[j]
+                d_w[i] -= weight * value * w[j]
+                d_w[j] -= weight * value * w[i]
+        total -= weight * along
+        if layout.band_theta[low] >= 0:
+            d_theta[layout.band_theta[low]] -= slope * along
     for k in range(len(layout.rho_theta)):
         rho = theta[layout.rho_theta[k]]
         total -= 0.5 * layout.rho_steps[k] * np.log(1.0 - rho * rho)
@@ -246,8 +250,12 @@ def log_prior(layout: Layout, theta: Array, w: Array, v: Array) -> tuple[float, 
 def sheared(layout: Layout, theta: Array, w: Array, v: Array) -> Array:
     """Return the core as its prior sees it, with what it took up of the walks."""
     u = v.copy()
-    for k in range(len(layout.shear_core)):
-        u[layout.shear_core[k]] += theta[layout.shear_theta[k]] * layout.shear_value[k] * w[layout.shear_place[k]]
+    for stretch in range(len(layout.shear_stretch) - 1):
+        low, high = layout.shear_stretch[stretch], layout.shear_stretch[stretch + 1]
+        along = 0.0
+        for k in range(low, high):
+            along += layout.shear_value[k] * w[layout.shear_place[k]]
+        u[layout.shear_core[low]] += theta[layout.shear_theta[low]] * along
     return u
 
 
@@ -266,8 +274,12 @@ def _log_prior_of_core(layout: Layout, theta: Array, w: Array, v: Array, d_w: Ar
         value, slope = log_density(layout.other_location[k] + layout.other_scale[k] * u[c], layout.other_density[k])
         total += value + 0.5 * u[c] * u[c] + HALF_LOG_TWO_PI
         d_u[c] = slope * layout.other_scale[k]
-    for k in range(len(layout.shear_core)):
-        slope = d_u[layout.shear_core[k]] * layout.shear_value[k]
-        d_w[layout.shear_place[k]] += slope * theta[layout.shear_theta[k]]
-        d_theta[layout.shear_theta[k]] += slope * w[layout.shear_place[k]]
+    for stretch in range(len(layout.shear_stretch) - 1):
+        low, high = layout.shear_stretch[stretch], layout.shear_stretch[stretch + 1]
+        slope, along = d_u[layout.shear_core[low]], 0.0
+        scaled = slope * theta[layout.shear_theta[low]]
+        for k in range(low, high):
+            d_w[layout.shear_place[k]] += scaled * layout.shear_value[k]
+            along += layout.shear_value[k] * w[layout.shear_place[k]]
+        d_theta[layout.shear_theta[low]] += slope * along
     return total, d_u

@@ -180,9 +180,9 @@ def _in_factor(layout: Layout, lower: Matrix, left: Array, right: Array) -> Matr
     sparse, cross, core = np.zeros(len(layout.row)), np.zeros((size, wide)), np.zeros((wide, wide))
     for m in range(len(left)):
         a, b = left[m], right[m]
+        for p in range(len(sparse)):
+            sparse[p] -= a[layout.row[p]] * b[layout.column[p]]
         for j in range(size):
-            for p in range(layout.start[j], layout.start[j + 1]):
-                sparse[p] -= a[layout.row[p]] * b[j]
             for c in range(wide):
                 cross[j, c] -= a[size + c] * b[j]
         for c in range(wide):

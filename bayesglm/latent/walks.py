@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesglm.design import Predictor
+from bayesglm.latent.elimination import starts
 from bayesglm.latent.placed import Core, Placed
 from bayesglm.model import column_scale
 from bayesglm.specification import PredictorPriors, Problem
@@ -73,6 +74,7 @@ def shear(placed: Sequence[Placed], core: Sequence[Core]) -> dict[str, Any]:
         "shear_theta": np.concatenate([np.zeros(0, np.int64), *(each[1] for each in entries)]),
         "shear_place": np.concatenate([np.zeros(0, np.int64), *(each[2] for each in entries)]),
         "shear_value": np.concatenate([np.zeros(0), *(each[3] for each in entries)]),
+        "shear_stretch": starts(np.array([len(each[3]) for each in entries], np.int64)),
     }
 
 

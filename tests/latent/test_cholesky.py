@@ -147,7 +147,7 @@ def test_a_band_stays_a_band():
 
 
 def test_no_sparse_part_is_allowed():
-    pattern = Pattern(np.zeros(1, np.int64), *[np.zeros(0, np.int64)] * 3)
+    pattern = Pattern(np.zeros(1, np.int64), *[np.zeros(0, np.int64)] * 4)
     core = np.array([[4.0, 0.0], [2.0, 5.0]])
     assert factor(pattern, Matrix(np.zeros(0), np.zeros((0, 2)), core))
     np.testing.assert_allclose(core, [[2.0, 0.0], [1.0, 2.0]])
