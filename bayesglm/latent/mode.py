@@ -36,7 +36,8 @@ _MOST_HALVINGS = 30
 _MOST_DIRECTIONS = 50
 _DECREMENT = 1e-10
 _ROUNDING = 1e-12  # of the log joint density, a sum over cells and levels
-_RESIDUAL = 1e-9  # nearer than this to 0, conjugate gradients of many levels meet nothing but rounding
+# Nearer than this to 0, relative or in sds, conjugate gradients of many levels meet nothing but rounding.
+_RESIDUAL, _NOTHING = 1e-9, 1e-10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -210,7 +211,7 @@ class Point:
         step_w, step_v = near_w, near_v
         size = first = inner(left_w, near_w) + inner(left_v, near_v)
         for _ in range(_MOST_DIRECTIONS):
-            if not size > _RESIDUAL**2 * first:
+            if not size > max(_RESIDUAL**2 * first, _NOTHING**2):
                 break
             h_w, h_v = self.times_hessian(weight, step_w, step_v)
             bend = inner(step_w, h_w) + inner(step_v, h_v)
