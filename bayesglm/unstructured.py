@@ -5,29 +5,34 @@ A `bayesglm.Model` is sampled by its own engines, which know its structure; what
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pymc as pm
 import xarray as xr
 from numpy.typing import NDArray
 
+from bayesglm.engines.continuation import continuation, last_draws
 from bayesglm.engines.density import Density, compile_density
+from bayesglm.engines.identity import density_identity
 from bayesglm.engines.plain import plain_target
 from bayesglm.engines.sampling import Adaptation
 from bayesglm.engines.sampling import sample as draw
-from bayesglm.engines.store import create
 from bayesglm.errors import EngineError
+from bayesglm.versions import installed_versions
 
 Array = NDArray[np.float64]
 JITTER = 1.0  # around PyMC's initial point, on the unconstrained scale, as pm.sample has it
 TRIES = 20
+FORMS: tuple[Literal["low_rank", "diag"], ...] = ("low_rank", "diag")
+TUNE = 400
 
 
 def sample(
-    model: pm.Model, *, seed: int, draws: int | None = None, tune: int = 400, chains: int = 4, effective: float = 400,
+    model: pm.Model, *, seed: int, draws: int | None = None, tune: int | None = None, chains: int = 4, effective: float = 400,
     most_draws: int = 5_000, cores: int | None = None, target_accept: float = 0.8, max_seconds: float | None = None,
     progress: bool = True, store: str | Path | None = None,
 ) -> xr.DataTree:
@@ -46,7 +51,8 @@ def sample(
         Kept draws of each chain. By default as many blocks of 250 as it takes until every element of every free variable has
         ``effective`` effective draws in bulk and tails, and R-hat is low.
     tune : int
-        Warm-up draws of each chain, for each of the two mass matrices.
+        Warm-up draws of each chain, for each of the two mass matrices; by default 400, and 200 where chains continue those of a
+        store.
     chains : int
         Number of chains.
     effective : float
@@ -62,18 +68,22 @@ def sample(
     progress : bool
         Whether to print a line after every block.
     store : str or Path, optional
-        Directory where draws are written as they come; see `bayesglm.engines.store.read_run`.
+        Directory where draws are written as they come; see `bayesglm.engines.store.read_run`. Where it holds a run of the same
+        model, this one continues it: from its last draws, with its step size and its form of the mass matrix, and with a seed of
+        its own, as a run of its own.
 
     Returns
     -------
     xarray.DataTree
         Groups ``posterior`` (dims chain, draw and the model's own) and ``sample_stats``; attributes ``notes``, ``complete``,
-        ``seconds`` of sampling, ``mass_matrix``, ``warm_up_gradients`` and ``gradients``, evaluations of the density.
+        ``seconds`` of sampling, ``mass_matrix``, ``warm_up_gradients`` and ``gradients``, evaluations of the density, ``seed``,
+        and as JSON texts, which netCDF can hold, ``settings`` and ``versions`` of the libraries.
 
     Raises
     ------
     EngineError
-        The model has a discrete free variable, or none at all, or no start with a finite density can be found.
+        The model has a discrete free variable, or none at all, or no start with a finite density can be found; the store is of
+        another model, or has draws of this seed.
 
     Examples
     --------
@@ -86,15 +96,26 @@ def sample(
     """
     _check(model)
     density = compile_density(model)
-    target = plain_target(density, _starts(model, density, chains, seed), {each.name: effective for each in model.free_RVs})
-    forms = [Adaptation(tune=tune, form=form, target_accept=target_accept, initial_step=0.1) for form in ("low_rank", "diag")]
+    before = None if store is None else continuation(store, density_identity(density), seed=seed, chains=chains)
+    warm = None if before is None else before.warm
+    starts = _starts(model, density, chains, seed) if warm is None else last_draws(warm, density)
+    target = plain_target(density, starts, {each.name: effective for each in model.free_RVs})
+    forms = [Adaptation(tune=tune or TUNE, form=form, target_accept=target_accept, initial_step=0.1) for form in FORMS]
+    if before is not None:
+        forms = [before.adaptation(each, tune) for each in forms if warm is None or each.form == warm.adaptation["form"]]
     found = draw(
         target, seed=seed, adaptation=forms, draws=draws, most_draws=most_draws, cores=cores, max_seconds=max_seconds,
-        progress=progress, store=None if store is None else create(store, target, seed=seed, adaptation=forms[0]),
+        progress=progress, store=None if before is None else before.begin(target, seed=seed, adaptation=forms),
     )
+    settings = {"draws": draws, "tune": forms[0].tune, "chains": chains, "effective": effective, "most_draws": most_draws,
+                "cores": cores, "target_accept": target_accept, "max_seconds": max_seconds,
+                "store": None if store is None else str(store)}
     tree = found.tree(target)
-    tree.attrs = {"notes": list(found.notes), "complete": found.complete, "seconds": found.seconds, "mass_matrix": found.form,
-                  "warm_up_gradients": found.gradients["tune"], "gradients": found.gradients["draws"]}
+    tree.attrs = {
+        "notes": [*(() if before is None else before.notes), *found.notes], "complete": found.complete, "seconds": found.seconds,
+        "mass_matrix": found.form, "warm_up_gradients": found.gradients["tune"], "gradients": found.gradients["draws"],
+        "seed": seed, "settings": json.dumps(settings), "versions": json.dumps(installed_versions()),
+    }
     return tree
 
 

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
-LIBRARIES = ("bayesglm", "pymc", "pytensor", "nutpie", "numpy", "scipy", "numba", "arviz", "xarray", "pandas")
+LIBRARIES = ("bayesglm", "pymc", "pytensor", "nutpie", "numpy", "scipy", "numba", "arviz", "arviz_stats", "xarray", "pandas",
+             "jax", "jaxlib")
 
 
 def installed_versions() -> dict[str, str]:
-    """Return the version of Python and of every library that bears on the draws.
+    """Return the version of Python and of every library that bears on the draws and what is said of them.
+
+    A library that is not installed is left out; the package itself may be used from its folder without being installed.
 
     Examples
     --------
     >>> "pymc" in installed_versions()
     True
     """
-    return {"python": sys.version.split()[0], **{name: _version(name) for name in LIBRARIES}}
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"
+    found = {"python": sys.version.split()[0], "bayesglm": "not installed"}
+    for name in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

@@ -21,6 +21,9 @@ STATS = {"diverging": "diverging", "energy": "energy", "depth": "tree_depth", "n
 class Store(Protocol):
     """Where draws are written as they come."""
 
+    def adapted(self, adaptation: Adaptation) -> None:
+        """Say which of several adaptations is kept."""
+
     def append(self, start: int, draws: Expanded, stats: Expanded, last: Array) -> None:
         """Write draws, shape (draw, chain, ...), statistics, shape (draw, chain), from a position on, and the last flat draws."""
 

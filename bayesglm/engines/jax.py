@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesglm.accelerated.density import Accelerated, accelerate
+from bayesglm.engines.continuation import starts_of
 from bayesglm.engines.engine import Run
 from bayesglm.engines.laps import laps
 from bayesglm.engines.nuts import Nuts
-from bayesglm.engines.structured import goals_of, large_states, overdispersed, prepare
+from bayesglm.engines.structured import goals_of, large_states
 from bayesglm.engines.target import Target
 from bayesglm.errors import EngineError
 from bayesglm.latent.hyper import thetas
@@ -41,12 +42,12 @@ class JAX(Nuts):
     def run(self, problem: Problem, *, seed: int, progress: bool) -> Run:
         """Draw from the posterior; see `Engine.run`."""
         hold_to_be_installed()
-        prepared = prepare(problem, seed=seed)
+        prepared, before = self._prepared(problem, seed)
         with laps(prepared.seconds) as clock:
             accelerated = accelerate(prepared.transported)
             clock.end("compile")
-            target = target_of(accelerated, overdispersed(accelerated, chains=self.chains, seed=seed))
-            run = self._transported(prepared, target, clock, seed=seed, progress=progress)
+            target = target_of(accelerated, starts_of(accelerated, before, chains=self.chains, seed=seed))
+            run = self._transported(prepared, before, target, clock, seed=seed, progress=progress)
         notes = (f"the log density was evaluated by JAX on {accelerated.device}", *run.notes)
         return replace(run, notes=notes)
 

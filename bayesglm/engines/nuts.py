@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
 
+from bayesglm.engines.continuation import Continuation, continuation, restored, starts_of, transport_of
 from bayesglm.engines.engine import Engine, Run
+from bayesglm.engines.identity import identity_of
 from bayesglm.engines.laps import Laps, laps
 from bayesglm.engines.sampling import Adaptation, Target, sample
-from bayesglm.engines.store import create
-from bayesglm.engines.structured import Prepared, overdispersed, prepare
+from bayesglm.engines.structured import Prepared, prepare
 from bayesglm.errors import EngineError, suggestion
 from bayesglm.latent.density import Transported
 from bayesglm.latent.hyper import SIGNED
@@ -36,7 +38,7 @@ class Nuts(Engine):
         parameter and 400 of every effect of a group, curve or walk, with R-hat near 1, and for 5% and 95% quantiles of all of
         them that are known within 0.1 robust sds; at most ``most_draws``.
     tune : int, optional
-        Warm-up draws of each chain; by default 100.
+        Warm-up draws of each chain; by default 100, and 50 where chains continue those of a store.
     chains : int
         Number of chains.
     cores : int, optional
@@ -54,7 +56,9 @@ class Nuts(Engine):
     max_seconds : float, optional
         When to stop sampling with the draws that all chains have; the fit says that it is incomplete.
     store : str, optional
-        Directory, ``"draws.zarr"``, to which draws are written as they come; what a killed process wrote can be read.
+        Directory, ``"draws.zarr"``, to which draws are written as they come; what a killed process wrote can be read. Where it
+        holds a run of the same model and data, this one continues it, with a seed of its own and as a run of its own: its chains
+        begin at the stored last draws, with the stored transport and step size. See `bayesglm.engines.store`.
 
     Examples
     --------
@@ -84,24 +88,39 @@ class Nuts(Engine):
         if self.max_seconds is not None and not self.max_seconds > 0:
             raise EngineError(f"max_seconds={self.max_seconds!r}", column="max_seconds", value=self.max_seconds,
                               rule="max_seconds is above 0", fix="Leave it out for no limit.")
+        if self.store is not None:
+            object.__setattr__(self, "store", os.fspath(self.store))  # settings are texts and numbers
 
     def run(self, problem: Problem, *, seed: int, progress: bool) -> Run:
         """Draw from the posterior; see `Engine.run`."""
-        prepared = prepare(problem, seed=seed)
+        prepared, before = self._prepared(problem, seed)
         with laps(prepared.seconds) as clock:
-            target = prepared.target(overdispersed(prepared.transported, chains=self.chains, seed=seed))
-            return self._transported(prepared, target, clock, seed=seed, progress=progress)
+            target = prepared.target(starts_of(prepared.transported, before, chains=self.chains, seed=seed))
+            return self._transported(prepared, before, target, clock, seed=seed, progress=progress)
 
-    def _transported(self, prepared: Prepared, target: Target, clock: Laps, *, seed: int, progress: bool) -> Run:
+    def _prepared(self, problem: Problem, seed: int) -> tuple[Prepared, Continuation | None]:
+        """Return a problem ready to be sampled, by the transport in the store if there is one, and what else is there."""
+        if self.store is None:
+            return prepare(problem, seed=seed), None
+        before = continuation(self.store, identity_of(problem, self.name), seed=seed, chains=self.chains)
+        return prepare(problem, seed=seed) if before.state is None else restored(problem, before.state), before
+
+    def _transported(
+        self, prepared: Prepared, before: Continuation | None, target: Target, clock: Laps, *, seed: int, progress: bool,
+    ) -> Run:
         """Draw from a target in transported coordinates."""
-        accept, reference = acceptance(prepared.transported), prepared.transported.reference._asdict()
+        accept = acceptance(prepared.transported)
         adaptation = Adaptation(tune=self.tune or TUNE, form=self.adaptation, target_accept=self.target_accept or accept,
                                 initial_step=0.5, max_treedepth=self.max_treedepth)
-        store = None if self.store is None else create(self.store, target, seed=seed, adaptation=adaptation, transport=reference)
+        store = None
+        if before is not None:
+            adaptation = before.adaptation(adaptation, self.tune)
+            store = before.begin(target, seed=seed, adaptation=adaptation, transport=transport_of(prepared))
         sampled = sample(target, seed=seed, adaptation=adaptation, draws=self.draws, most_draws=self.most_draws, cores=self.cores,
                          max_seconds=self.max_seconds, progress=progress, store=store)
         clock.end("sample")
-        return Run(sampled.tree(target), clock.seconds, sampled.complete, (*prepared.notes, *sampled.notes), modes=prepared.modes)
+        notes = (*prepared.notes, *(() if before is None else before.notes), *sampled.notes)
+        return Run(sampled.tree(target), clock.seconds, sampled.complete, notes, modes=prepared.modes)
 
 
 def acceptance(transported: Transported) -> float:

@@ -109,8 +109,10 @@ def _draw(
     """Collect blocks until the goals are met or there are enough; False if the time was up before."""
     begin, length = time.perf_counter(), collected.length[0]
     chunk, most_chunks = _chunks(block, collected.last.nbytes)
-    if length and store is not None:
-        store.append(0, collected.draws.between(0, length), collected.stats.between(0, length), collected.last)
+    if store is not None:
+        store.adapted(collected.adaptation)
+        if length:
+            store.append(0, collected.draws.between(0, length), collected.stats.between(0, length), collected.last)
     look = 1
     while length < most:
         if by_goals and length >= look and length % block == 0:
