@@ -132,12 +132,12 @@ class Chains:
 
     def wait(self, wanted: int, deadline: float | None) -> int:
         """Return how many of the wanted draws all chains have, when they have them or the time is up."""
-        while (got := min(self.finished(), wanted)) < wanted:
-            if deadline is not None and time.perf_counter() >= deadline:
-                return got
-            with self.queue.condition:
-                self.queue.condition.wait(POLL_SECONDS)
-            self._raise_faults()
+        with self.queue.condition:
+            while (got := min(self.finished(), wanted)) < wanted:
+                if deadline is not None and time.perf_counter() >= deadline:
+                    return got
+                if not self.queue.condition.wait(POLL_SECONDS):  # a chain that failed says nothing
+                    self._raise_faults()
         return got
 
     def flat(self, start: int, end: int) -> Array:
