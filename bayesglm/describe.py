@@ -53,4 +53,5 @@ def describe_fit(fitted: Fitted) -> str:
     lines.append(f"  {fitted.engine}: {chains} chains x {draws} draws, seed {fitted.seed}, {time:.1f} s{state}")
     if fitted.verdict is not None:
         lines.append(f"  {fitted.label}; {fitted.verdict.summary}")
+    lines += [f"  {each}" for each in fitted.specification.cautions()]
     return "\n".join(lines)

@@ -201,8 +201,8 @@ class Model:
         return Fit(
             specification=self.problem.specification, schema=self.schema, audit=self.audit,
             draws=with_data(run.draws, self.problem), problem=self.problem, engine=chosen.name, exact=chosen.exact,
-            settings=chosen.settings(), seed=number, seconds=dict(run.seconds), complete=run.complete, notes=run.notes,
-            verdict=run.verdict, modes=run.modes, versions=installed_versions(),
+            kind=chosen.kind, settings=chosen.settings(), seed=number, seconds=dict(run.seconds), complete=run.complete,
+            notes=run.notes, verdict=run.verdict, modes=run.modes, versions=installed_versions(),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 
 from bayesglm.data.audit import Audit
 from bayesglm.data.schema import Schema
-from bayesglm.engines.engine import Engine
 from bayesglm.engines.verdict import Verdict
 from bayesglm.errors import OptionError
-from bayesglm.registry import discover
 from bayesglm.specification import Problem, Specification
 
 Array = NDArray[np.float64]
@@ -41,6 +39,8 @@ class Fitted:
         Name of the engine.
     exact : bool
         Whether the engine's draws converge to the posterior.
+    kind : str
+        What they are called where they do not.
     settings : mapping
         The engine's settings.
     seed : int
@@ -75,6 +75,7 @@ class Fitted:
     notes: tuple[str, ...] = ()
     verdict: Verdict | None = None
     modes: int = 1
+    kind: str = "an approximation"
     versions: Mapping[str, str] = field(default_factory=dict)
     created: str = ""
 
@@ -87,9 +88,7 @@ class Fitted:
     @property
     def label(self) -> str:
         """What reports say of its draws: "variational: intervals may be narrow"."""
-        unknown = "draws converge to the posterior" if self.exact else "an approximation: intervals may be narrow"
-        known = discover("bayesglm.engines", Engine).get(self.engine)
-        return unknown if known is None else known.label
+        return "draws converge to the posterior" if self.exact else f"{self.kind}: intervals may be narrow"
 
     def stacked(self, name: str) -> Array:
         """Return the draws of a variable with chains and draws as one leading axis, shape (sample, ...)."""

@@ -39,12 +39,15 @@ class Prior:
         The PyMC class, whose arguments are the fields.
     powers : mapping
         The power of c by which each field is multiplied when the parameter is multiplied by c.
+    caution : str
+        What to know of coefficients that carry it before their draws are read; empty where there is nothing.
     """
 
     support: ClassVar[str] = "real"
     joint: ClassVar[bool] = False
     distribution: ClassVar[Any] = None
     powers: ClassVar[Mapping[str, int]] = {"mu": 1, "sigma": 1}
+    caution: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -154,6 +157,7 @@ class Laplace(Prior):
 
     distribution: ClassVar[Any] = pm.Laplace
     powers: ClassVar[Mapping[str, int]] = {"mu": 1, "b": 1}
+    caution: ClassVar[str] = "posterior means under a Laplace prior are never exactly 0; only a mode can be, by engine='map'"
 
     def log_density(self) -> LogDensity:
         """Return the log density as a sum of elementary functions."""

@@ -128,6 +128,11 @@ class Specification:
                 found[predictor.name(f"effect_{block.name}")] = True
         return found | {each.name: False for each in self.constant()}
 
+    def cautions(self) -> tuple[str, ...]:
+        """Return what to know of the priors of coefficients before draws are read, each once."""
+        found = (prior.caution for each in self.priors.predictors.values() for prior in each.coef)
+        return tuple(dict.fromkeys(filter(None, found)))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:

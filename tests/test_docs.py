@@ -1,12 +1,15 @@
-"""What the documentation shows as a session gives what it shows."""
+"""What the documentation shows as a session gives what it shows, and what it counts is as many."""
 
 from __future__ import annotations
 
 import doctest
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from benchmarks.workloads import WORKLOADS
 
 DOCS = Path(__file__).parents[1] / "docs"
 SESSION = re.compile(r"```pycon\n(.*?)```", flags=re.DOTALL)
@@ -23,3 +26,13 @@ def test_the_sessions_of_a_page_give_what_it_shows(name):
     result = doctest.DocTestRunner(optionflags=FLAGS).run(session, out=said.append)
     assert result.attempted > 1
     assert not result.failed, "".join(said)
+
+
+def test_the_counts_of_the_page_on_cells_are_those_of_its_table():
+    poisson, nb = (WORKLOADS[f"telemetry-{each}-20000"] for each in ("poisson", "nb"))
+    table, page = nb.table(), (DOCS / "cells.md").read_text(encoding="utf-8")
+    spread = replace(nb, options={**nb.options, "dispersion": "~ deploy"})
+    for name, workload in {"Poisson": poisson, "negative binomial, one concentration": nb,
+                           "negative binomial, a formula on the concentration": spread}.items():
+        assert f"| {name} | {workload.model(table).audit.cells:,} |" in page
+    assert f"20,000 rows of simulated telemetry, {table['exposure'].nunique()} distinct exposures" in page

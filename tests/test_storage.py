@@ -517,7 +517,7 @@ def one_bit(fitted):
 @pytest.mark.parametrize("change", [
     one_bit, lambda f: replace(f, seed=1), lambda f: replace(f, created="2026-03-04T05:06:08+00:00"),
     lambda f: replace(f, notes=()), lambda f: replace(f, verdict=VERDICT), lambda f: replace(f, complete=False),
-    lambda f: replace(f, versions={}), lambda f: replace(f, modes=2),
+    lambda f: replace(f, versions={}), lambda f: replace(f, modes=2), lambda f: replace(f, kind="variational"),
     lambda f: replace(f, audit=replace(f.audit, fingerprint="00" * 32)),
     lambda f: replace(f, specification=replace(f.specification, exposure_median=1.0)),
 ])

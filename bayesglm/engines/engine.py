@@ -115,17 +115,6 @@ class Engine:
         """
         raise NotImplementedError
 
-    @property
-    def label(self) -> str:
-        """What reports say of its draws.
-
-        Examples
-        --------
-        >>> Engine().label
-        'draws converge to the posterior'
-        """
-        return "draws converge to the posterior" if self.exact else f"{self.kind}: intervals may be narrow"
-
     def settings(self) -> dict[str, Any]:
         """Return the settings for the manifest of a fit."""
         return asdict(self)

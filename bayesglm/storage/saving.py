@@ -40,7 +40,7 @@ FORMAT_VERSION = 1
 DRAWS = "draws.nc"
 # Groups of the draws that hold no data; only these are in a file without data.
 LEARNT = ("posterior", "sample_stats")
-_RUN = ("engine", "exact", "settings", "seed", "seconds", "complete", "notes", "modes", "versions", "created")
+_RUN = ("engine", "exact", "kind", "settings", "seed", "seconds", "complete", "notes", "modes", "versions", "created")
 _CONTENT = (*_RUN, "verdict", "schema", "audit", "specification", "data", "attributes")
 
 Manifest = dict[str, Any]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,8 @@ import xarray as xr
 import bayesglm as bg
 from bayesglm.engines import ADVI, FullRankADVI, MinibatchADVI, PyMCADVI
 from bayesglm.errors import OptionError
+from bayesglm.report.section import Material
+from bayesglm.report.sections.caveats import MEMBER as CAVEATS
 from tests.reference.cases import read_case
 
 
@@ -59,11 +63,41 @@ def test_fits_of_different_models_are_not_compared() -> None:
         fitted().agreement(fitted(), level=1.2)
 
 
-def test_summaries_call_variational_draws_so() -> None:
-    fit = line().fit(ADVI(draws=100), seed=1, progress=False)
-    assert "variational: intervals may be narrow" in str(fit.summary())
-    assert "variational" not in str(fitted().summary())
-    assert "an approximation: intervals may be narrow" in str(fitted().summary())
+@dataclass(frozen=True, slots=True)
+class Own(ADVI):
+    """An engine of a user's own, which is in no folder."""
+
+    name: ClassVar[str] = "own"
+    kind: ClassVar[str] = "of my own"
+
+
+def said(fit: bg.Fit) -> str:
+    """Return the summary, and what the report warns of."""
+    return f"{fit.summary()} {CAVEATS.content(Material(fit, (), 0))}"
+
+
+@pytest.mark.parametrize(("engine", "word"), [(ADVI(draws=100), "variational"), (Own(draws=100), "of my own")])
+def test_summaries_and_reports_call_variational_draws_so(engine: ADVI, word: str, tmp_path: Path) -> None:
+    fit = line().fit(engine, seed=1, progress=False)
+    assert said(fit).count(f"{word}: intervals may be narrow") == 2
+    assert bg.load(fit.save(tmp_path / "fit")).label == fit.label
+    assert "variational" not in said(fitted())
+    assert said(fitted()).count("an approximation: intervals may be narrow") == 2
+
+
+@pytest.mark.slow
+def test_pymc_s_own_stopped_after_a_hundred_steps_has_not_converged(tmp_path: Path) -> None:
+    fit = line().fit(PyMCADVI(iterations=100, draws=50), seed=1, progress=False)
+    assert fit.draws["elbo"].sizes["step"] == 100
+    assert fit.verdict is not None
+    assert not fit.verdict.reliable
+    assert any("the ELBO has not converged" in reason for reason in fit.verdict.reasons)
+    page = fit.report(tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "variational: intervals may be narrow" in page
+    assert "the ELBO has not converged" in page
+    whole = line().fit(PyMCADVI(iterations=20_000, draws=50), seed=1, progress=False)
+    assert whole.verdict is not None
+    assert not any("not converged" in reason for reason in whole.verdict.reasons)
 
 
 def correlated() -> bg.Model:

@@ -137,6 +137,18 @@ def test_with_normal_priors_it_is_ridge_regression() -> None:
     assert np.abs(found - other).max() > 0.01
 
 
+def test_coefficients_shrink_with_the_prior_sd_of_a_ridge() -> None:
+    data, names = wide_table()
+
+    def norm(sd: float) -> float:
+        priors = {"Intercept": FLAT, "common": Normal(0, sd)}
+        found, _, _ = estimates(bg.Model(f"event ~ {' + '.join(names)}", data, "bernoulli", priors=priors), "beta")
+        return float(np.linalg.norm(found))
+
+    wide, middle, narrow = (norm(sd) for sd in (3.0, 0.3, 0.03))
+    assert wide > 1.1 * middle > 1.1 * 1.1 * narrow > 0
+
+
 @pytest.mark.slow
 def test_with_groups_it_is_restricted_maximum_likelihood() -> None:
     rng = np.random.default_rng(3)

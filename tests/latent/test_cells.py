@@ -7,8 +7,13 @@ import pandas as pd
 import pytest
 
 import bayesglm as bg
+from bayesglm.describe import describe_fit
 from bayesglm.latent.cells import cells_of
 from bayesglm.model import likelihood_units
+from bayesglm.report.section import Material
+from bayesglm.report.sections.data import MEMBER as DATA
+from bayesglm.summary import Summary, summarise_fit
+from tests.fits_by_hand import made
 from tests.latent.cases import CASES, likelihood_of, model_of, table_of
 
 KEPT_APART = {
@@ -86,3 +91,16 @@ def test_rows_that_add_nothing_are_in_no_cell():
 def test_rows_stay_rows_elsewhere():
     problem = model_of("poisson").problem
     assert len(likelihood_units(problem, "obs").response) == likelihood_of("poisson").rows > likelihood_of("poisson").cells.size
+
+
+def test_a_model_a_fit_and_a_report_say_how_many_cells_the_rows_became():
+    x = np.arange(60) % 3
+    model = bg.Model("y ~ x", pd.DataFrame({"y": np.arange(60) % 7, "x": x}), "poisson")
+    fit = made(model, {"Intercept": 1.0, "beta": [0.1]})
+    assert "60 rows, 3 cells" in repr(model)
+    assert "60 rows, 3 cells" in Summary(summarise_fit(fit), describe_fit(fit)).heading
+    (facts,) = DATA.content(Material(fit, (), 0))
+    told = dict(facts.items)
+    assert (told["rows in the likelihood"], told["cells, sums over rows that the likelihood needs"]) == ("60", "3")
+    # With its mean in a column of its own each row is a cell.
+    assert "60 rows, 60 cells" in repr(bg.Model("y ~ x", pd.DataFrame({"y": x, "x": np.linspace(0, 1, 60)}), "poisson"))

@@ -46,6 +46,8 @@ def _run(fitted: Fitted) -> Iterator[tuple[str, str]]:
 def _model(specification: Specification) -> Iterator[tuple[str, str]]:
     if specification.family.caution:
         yield "family", sentence(specification.family.caution)
+    for caution in specification.cautions():
+        yield "prior", sentence(caution)
     for predictor in specification.predictors:
         parameter = specification.family.parameter(predictor.parameter)
         if parameter.role == "zero":
