@@ -75,9 +75,10 @@ def sample(
     Returns
     -------
     xarray.DataTree
-        Groups ``posterior`` (dims chain, draw and the model's own) and ``sample_stats``; attributes ``notes``, ``complete``,
-        ``seconds`` of sampling, ``mass_matrix``, ``warm_up_gradients`` and ``gradients``, evaluations of the density, ``seed``,
-        and as JSON texts, which netCDF can hold, ``settings`` and ``versions`` of the libraries.
+        Groups ``posterior`` (dims chain, draw and the model's own) and ``sample_stats``; attributes ``notes``, ``complete`` (1,
+        or 0 if it was stopped early), ``seconds`` of sampling, ``mass_matrix``, ``warm_up_gradients`` and ``gradients``,
+        evaluations of the density, ``seed``, and as JSON texts ``settings`` and ``versions`` of the libraries. netCDF holds them
+        all.
 
     Raises
     ------
@@ -112,7 +113,8 @@ def sample(
                 "store": None if store is None else str(store)}
     tree = found.tree(target)
     tree.attrs = {
-        "notes": [*(() if before is None else before.notes), *found.notes], "complete": found.complete, "seconds": found.seconds,
+        "notes": [*(() if before is None else before.notes), *found.notes], "complete": int(found.complete),
+        "seconds": found.seconds,
         "mass_matrix": found.form, "warm_up_gradients": found.gradients["tune"], "gradients": found.gradients["draws"],
         "seed": seed, "settings": json.dumps(settings), "versions": json.dumps(installed_versions()),
     }
