@@ -251,3 +251,20 @@ def test_widths_hold_where_predictors_are_correlated() -> None:
     plain = model.fit(PyMCADVI(learning_rate=0.02), seed=1, progress=False)
     assert plain.verdict is not None
     assert not plain.verdict.reliable
+
+
+@pytest.mark.slow
+def test_every_tenant_of_two_hundred_has_a_prediction() -> None:
+    rng = np.random.default_rng(9)
+    tenant, deploy = np.repeat(np.arange(200), 30), rng.integers(0, 2, 6_000)
+    rate = np.exp(-3.0 + rng.normal(0, 0.8, 200))
+    requests = rng.integers(200, 2_000, 6_000).astype(float)
+    errors = rng.poisson(requests * rate[tenant] * np.exp(0.3 * deploy) * rng.gamma(3.0, 1 / 3.0, 6_000))
+    data = pd.DataFrame({"errors": errors, "requests": requests, "deploy": deploy, "tenant": [f"t{i:03d}" for i in tenant]})
+    fit = bg.Model("errors ~ deploy + (1 | tenant)", data, "negative_binomial", exposure="requests").fit(
+        "advi", seed=1, progress=False)
+    new = data.drop_duplicates("tenant").assign(deploy=0, requests=1_000.0)
+    table = fit.predict(new, seed=1).to_frame().set_index("tenant")
+    assert len(table) == 200
+    assert np.isfinite(table.select_dtypes("number")).all(axis=None)
+    assert np.corrcoef(np.log(table["rate_mean"]), np.log(rate))[0, 1] > 0.95

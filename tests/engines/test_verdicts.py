@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bayesglm.engines import Engine
+from bayesglm.engines.verdict import HIGHEST_K_HAT
 from bayesglm.registry import discover
 from benchmarks.verdicts import exact, oracles, study
 from benchmarks.verdicts.__main__ import arguments, latest, planned
@@ -40,6 +41,17 @@ def test_a_fit_of_one_mode_is_seen_to_be_wrong():
     case = study.study("mirrored", "laplace", 1, models())
     assert case.reliable is False
     assert case.wrong
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("target", "two"), [("prior-conflict", True), ("two-clusters", True), ("narrow-prior", False)])
+def test_two_modes_show_in_k_hat_and_fail_the_check(target, two):
+    fit = HARD[target].model(HARD[target].table()).fit("advi", seed=1, progress=False)
+    found = fit.check()["convergence"]
+    assert (fit.verdict.k_hat > HIGHEST_K_HAT) == two
+    assert fit.verdict.reliable == (not two)
+    assert found.verdict == ("fail" if two else "pass")
+    assert ("engine='nuts'" in found.advice) == two
 
 
 @pytest.mark.parametrize("module", [exact, oracles, study])
