@@ -110,7 +110,9 @@ class DrawStore:
 
     def adapted(self, adaptation: Adaptation) -> None:
         """Say which of several adaptations is kept."""
-        self.note(adaptation=json.dumps(asdict(adaptation), default=str))
+        kept = json.dumps(asdict(adaptation), default=str)
+        if self.run.attrs["adaptation"] != kept:
+            self.note(adaptation=kept)
 
     def finish(self, *, complete: bool, notes: tuple[str, ...]) -> None:
         """Say that the run has ended, and how."""

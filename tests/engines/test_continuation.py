@@ -37,6 +37,18 @@ def first_run(path: Path, **settings: Any) -> bg.Fit:
     return poisson_line().model.fit("nuts", seed=1, store=path, **{**SHORT, **settings})
 
 
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bg.Fit]:
+    """Return a store with one run, and its fit; whoever writes there copies it."""
+    path = tmp_path_factory.mktemp("begun") / "draws.zarr"
+    return path, first_run(path)
+
+
+@pytest.fixture
+def path(begun: tuple[Path, bg.Fit], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(begun[0], tmp_path / "draws.zarr"))
+
+
 def nothing_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
     def search(*_: object) -> None:
         raise AssertionError("a mode was searched")
@@ -63,10 +75,11 @@ def same(stored: xr.DataTree, fit: bg.Fit) -> None:
             np.testing.assert_array_equal(stored[group][name], values)
 
 
-def test_a_fit_writes_its_draws_to_a_store_and_another_continues_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "draws.zarr"
-    first = first_run(path)
-    assert first.settings["store"] == str(path)
+def test_a_fit_writes_its_draws_to_a_store_and_another_continues_it(
+    begun: tuple[Path, bg.Fit], path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = begun[1]
+    assert first.settings["store"] == str(begun[0])
     assert not any("store" in note or "run_0" in note for note in first.notes)
     same(read_run(path), first)
     before = read_state(path)
@@ -87,21 +100,14 @@ def test_a_fit_writes_its_draws_to_a_store_and_another_continues_it(tmp_path: Pa
     adaptations = [json.loads(read_run(path, name).attrs["adaptation"]) for name in run_names(path)]
     assert [each["tune"] for each in adaptations] == [100, 50]
     assert [each["initial_step"] for each in adaptations] == [0.5, np.median(before.step_size)]
-    # The fit is one as any other.
+    # The fit is one as any other, and the same store and the same seed give the same draws.
     second.save(tmp_path / "second.fit")
     assert bg.load(tmp_path / "second.fit").notes == second.notes
-
-
-def test_the_same_seed_continues_with_the_same_draws(tmp_path: Path) -> None:
-    first_run(tmp_path / "first.zarr")
-    fits = []
-    for copy, seed in (("a", 2), ("b", 2), ("c", 3)):
-        shutil.copytree(tmp_path / "first.zarr", tmp_path / copy)
-        fits.append(poisson_line().model.fit("nuts", seed=seed, tune=20, store=tmp_path / copy, **SHORT))
-    a, b, c = (fit.draws["posterior"]["beta"].to_numpy() for fit in fits)
-    np.testing.assert_array_equal(a, b)
-    assert not np.isclose(a, c).any()
-    assert json.loads(read_run(tmp_path / "a").attrs["adaptation"])["tune"] == 20
+    shutil.copytree(begun[0], tmp_path / "copy")
+    again = poisson_line().model.fit("nuts", seed=2, store=tmp_path / "copy", **SHORT)
+    one, two, three = (fit.draws["posterior"]["beta"].to_numpy() for fit in (first, second, again))
+    np.testing.assert_array_equal(two, three)
+    assert not np.isclose(one, two).any()
 
 
 def test_a_continued_run_is_of_the_posterior(tmp_path: Path) -> None:
@@ -151,9 +157,10 @@ def test_what_a_killed_process_left_is_continued(tmp_path: Path, monkeypatch: py
     np.testing.assert_array_equal(read_run(path, "run_0")["posterior"]["beta"], whole.draws["posterior"]["beta"])
 
 
-def test_what_was_killed_in_its_warm_up_hands_on_its_transport_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "draws.zarr"
-    whole = first_run(tmp_path / "whole.zarr")
+def test_what_was_killed_in_its_warm_up_hands_on_its_transport_alone(
+    begun: tuple[Path, bg.Fit], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path, whole = tmp_path / "draws.zarr", begun[1]
 
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -173,11 +180,10 @@ def test_what_was_killed_in_its_warm_up_hands_on_its_transport_alone(tmp_path: P
     # And the next one continues that which has draws.
     third = poisson_line().model.fit("nuts", seed=1_000, tune=10, store=path, **SHORT)
     assert "continues run_1" in third.notes[0]
+    assert json.loads(read_run(path).attrs["adaptation"])["tune"] == 10
 
 
-def test_other_data_another_model_and_other_chains_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "draws.zarr"
-    first_run(path)
+def test_other_data_another_model_and_other_chains_are_refused(path: Path) -> None:
     table = pd.DataFrame({"y": [0.0, 1, 2, 1, 0, 3, 4, 2, 2, 5, 9, 14], "x": np.linspace(-1.0, 1.5, 12),
                           "e": np.resize([0.5, 1.0, 2.0, 3.0], 12)})
     words: dict[str, Any] = {"family": "poisson", "exposure": "e",
@@ -205,8 +211,8 @@ def test_other_data_another_model_and_other_chains_are_refused(tmp_path: Path) -
     with pytest.raises(EngineError, match="seed=1 is that of run_0"):
         bg.Model("y ~ x", table, **words).fit(seed=1, store=path, **SHORT)
     assert run_names(path) == ("run_0",)
-    # What is the same is taken: another data frame with the same content.
-    assert "continues" in bg.Model("y ~ x", table.copy(), **words).fit(seed=2, store=path, tune=5, **SHORT).notes[0]
+    same_again = bg.Model("y ~ x", table, **words).problem  # another data frame with the same content
+    assert continuation(path, identity_of(same_again, "nuts"), seed=2, chains=2).warm is not None
 
 
 def test_an_identity_tells_what_makes_the_posterior() -> None:
@@ -252,9 +258,21 @@ def test_a_transport_comes_back_as_it_was(tmp_path: Path) -> None:
         restored(smaller, read_state(path))
 
 
-def test_chains_go_on_in_their_own_density_only(tmp_path: Path) -> None:
-    path, problem = tmp_path / "draws.zarr", poisson_line().model.problem
-    first_run(path)
+@pytest.mark.slow
+def test_jax_continues_what_jax_has_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("jax")
+    path, model = tmp_path / "draws.zarr", poisson_line().model
+    model.fit("jax", seed=1, tune=30, store=path, **SHORT)
+    with pytest.raises(EngineError, match="engine: 'jax' there, 'nuts' here"):
+        model.fit("nuts", seed=2, store=path, **SHORT)
+    nothing_is_searched(monkeypatch)
+    fit = model.fit("jax", seed=2, tune=20, store=path, **SHORT)
+    assert f"continues run_0 of {str(path)!r}" in fit.notes[1]
+    same(read_run(path), fit)
+
+
+def test_chains_go_on_in_their_own_density_only(begun: tuple[Path, bg.Fit]) -> None:
+    path, problem = begun[0], poisson_line().model.problem
     before = continuation(path, identity_of(problem, "nuts"), seed=2, chains=2)
     state, density = before.state, prepare(problem, seed=7).transported
     assert state is not None
