@@ -275,6 +275,18 @@ def read_runs(path: str | Path) -> xr.DataTree:
     ------
     EngineError
         The directory holds no draws, or its runs have different numbers of chains.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import bayesglm as bg
+    >>> table = {"errors": [3, 0, 2, 5], "requests": [10.0, 5.0, 10.0, 20.0]}
+    >>> model = bg.Model("errors ~ 1", table, "poisson", exposure="requests")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     fits = [model.fit(seed=seed, draws=50, store=f"{folder}/draws.zarr", progress=False) for seed in (1, 2)]
+    ...     both = read_runs(f"{folder}/draws.zarr")
+    >>> both.attrs["runs"], both["posterior"].sizes["draw"]
+    (['run_0', 'run_1'], 100)
     """
     runs = {name: tree for name in run_names(path) if (tree := read_run(path, name)).attrs["draws"]}
     chains = {name: tree["posterior"].sizes["chain"] for name, tree in runs.items()}
