@@ -102,8 +102,9 @@ def prepare(problem: Problem, *, seed: int) -> Prepared:
         likelihood = compile_likelihood(problem)
         _compile(likelihood)
         clock.end("compile")
-        found = search(Posterior(field_of(problem), likelihood), seed)
-        transported = Transported(found.best.marginal.point.posterior, reference_at(found.best))
+        posterior = Posterior(field_of(problem), likelihood)
+        found = search(posterior, seed)
+        transported = Transported(posterior, reference_at(found.best))
         clock.end("mode")
     return Prepared(transported, found.modes, found.best.marginal.definite, clock.seconds)
 

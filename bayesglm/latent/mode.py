@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from bayesglm.latent.cholesky import Matrix, factor, log_determinant, solve_lower, solve_upper
 from bayesglm.latent.curvature import curvature
-from bayesglm.latent.hyper import ABSOLUTE, bends, evaluate
+from bayesglm.latent.hyper import bends, evaluate
 from bayesglm.latent.kernel import inner
 from bayesglm.latent.layout import Field, Layout
 from bayesglm.latent.likelihood import CellLikelihood
@@ -179,16 +179,15 @@ class Point:
 
     @cached_property
     def excess(self) -> Array:
-        """Minus the second derivative of the log prior of each core entry, less the 1 of a normal one; 0 for one with a kink."""
+        """Minus the second derivative of the log prior of each core entry, less the 1 of a normal one."""
         layout, found = self.posterior.layout, np.zeros(len(self.v))
         u = sheared(layout, self.theta, self.w, self.v)[layout.other_core]
         bend = bends(layout.other_location + layout.other_scale * u, layout.other_density)
-        smooth = layout.other_density[:, ABSOLUTE] == 0.0
-        found[layout.other_core] = np.where(smooth, -(layout.other_scale**2) * bend - 1.0, 0.0)
+        found[layout.other_core] = -(layout.other_scale**2) * bend - 1.0
         return found
 
     def times_hessian(self, weight: Array, x: Array, y: Array) -> Vector:
-        """Return minus the Hessian of the log joint density times (x, y); a prior with a kink counts as normal."""
+        """Return minus the Hessian of the log joint density times (x, y)."""
         layout = self.posterior.layout
         d_w, d_v = transpose(layout, self.by, *self.curved(weight, x, y))
         # The prior's Hessian: its gradient is linear where it is normal.

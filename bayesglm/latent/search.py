@@ -4,6 +4,10 @@ One start is moderate, the others are drawn from the priors, field included, in 
 that ends elsewhere at a probability worth mentioning is another mode, and no single transport describes such a posterior. Where
 the likelihood is not log-concave, or a prior not normal, the field itself may have several modes, far apart: more starts are
 drawn, further out, and one is where the data alone would have the coefficients.
+
+A prior with a kink counts as the normal one of its mean and sd while the search climbs: Newton's method does not get past a kink,
+and the mode there, where many coefficients may be exactly 0, is further from the posterior mean. Where optima are compared, it
+counts as it is.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesglm.latent.hyper import LOGARITHM, SIGNED
+from bayesglm.latent.hyper import ABSOLUTE, LOGARITHM, SIGNED
 from bayesglm.latent.layout import Field
 from bayesglm.latent.marginal import Marginal, Optimum, centre, climb, optimise
 from bayesglm.latent.mode import Posterior, find_mode
@@ -45,33 +49,40 @@ class Found:
 
 
 def search(posterior: Posterior, seed: int) -> Found:
-    """Climb from a moderate start and from prior draws; the same seed finds the same."""
+    """Climb from a moderate start and from prior draws; the same seed finds the same.
+
+    The posterior of what is found has no kinks.
+    """
+    smooth = replace(posterior, field=_with_normal(posterior.field, posterior.layout.other_density[:, ABSOLUTE] != 0.0))
     rng = np.random.default_rng(seed)
-    found = [optimise(posterior, centre(posterior.field))]
+    found = [optimise(smooth, centre(smooth.field))]
     for t, v in drawn_starts(posterior, rng):
-        other = _elsewhere(posterior, found, t, v)
+        other = _elsewhere(posterior, smooth, found, t, v)
         if other is not None:
             found.append(other)
-    best = max(found, key=_height)
-    return Found(best, sum(_height(each) >= _height(best) - WORTH for each in found))
+    heights = [_height(posterior, each.marginal) for each in found]
+    return Found(found[int(np.argmax(heights))], sum(each >= max(heights) - WORTH for each in heights))
 
 
-def _height(optimum: Optimum) -> float:
-    return optimum.marginal.value
+def _height(posterior: Posterior, found: Marginal) -> float:
+    """Return the marginal of a posterior at an optimum of the one without kinks."""
+    point = found.point
+    return found.value + posterior.log_joint(point.t, point.w, point.v) - point.log_joint
 
 
-def _elsewhere(posterior: Posterior, found: Sequence[Optimum], t: Array, v: Array) -> Optimum | None:
+def _elsewhere(posterior: Posterior, smooth: Posterior, found: Sequence[Optimum], t: Array, v: Array) -> Optimum | None:
     """Climb from a start, and return the optimum there if it is none of those found and worth mentioning."""
-    rough = climb(posterior, t, (np.zeros(posterior.field.sizes[2]), v), rough=True)
-    if not _new(posterior.field, found, rough):
+    rough = climb(smooth, t, (np.zeros(smooth.field.sizes[2]), v), rough=True)
+    if not _new(posterior, found, rough):
         return None
-    polished = optimise(posterior, rough.point.t, (rough.point.w, rough.point.v))
-    return polished if _new(posterior.field, found, polished.marginal) else None
+    polished = optimise(smooth, rough.point.t, (rough.point.w, rough.point.v))
+    return polished if _new(posterior, found, polished.marginal) else None
 
 
-def _new(field: Field, found: Sequence[Optimum], other: Marginal) -> bool:
-    worth = np.isfinite(other.value) and other.value >= max(map(_height, found)) - WORTH
-    return bool(worth) and not any(_same(field, each, other) for each in found)
+def _new(posterior: Posterior, found: Sequence[Optimum], other: Marginal) -> bool:
+    height = _height(posterior, other) if np.isfinite(other.value) else -np.inf
+    worth = height >= max(_height(posterior, each.marginal) for each in found) - WORTH
+    return worth and not any(_same(posterior.field, each, other) for each in found)
 
 
 def drawn_starts(posterior: Posterior, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
@@ -97,10 +108,16 @@ def on_the_data_side(posterior: Posterior) -> Array:
     _, wide, size = posterior.field.sizes
     times = np.ones(wide)
     times[layout.other_core] = WIDER
-    none = {name: getattr(layout, name)[:0] for name in ("other_core", "other_location", "other_scale", "other_density")}
     shear = layout.shear_value / times[layout.shear_core]
-    flat = replace(posterior.field, layout=layout._replace(columns=layout.columns * times[:, None], shear_value=shear, **none))
+    wider = replace(posterior.field, layout=layout._replace(columns=layout.columns * times[:, None], shear_value=shear))
+    flat = _with_normal(wider, np.ones(len(layout.other_core), np.bool_))
     return find_mode(Posterior(flat, posterior.likelihood), t, (np.zeros(size), np.zeros(wide))).v * times
+
+
+def _with_normal(field: Field, chosen: NDArray[np.bool_]) -> Field:
+    """Return the field with normal priors of the same mean and sd in the place of some that are not normal."""
+    names = ("other_core", "other_location", "other_scale", "other_density")
+    return replace(field, layout=field.layout._replace(**{name: getattr(field.layout, name)[~chosen] for name in names}))
 
 
 def drawn(field: Field, noise: Array) -> Array:

@@ -11,7 +11,7 @@ from bayesglm.latent.layout import field_of
 from bayesglm.latent.likelihood import compile_likelihood
 from bayesglm.latent.marginal import optimise
 from bayesglm.latent.mode import Posterior
-from bayesglm.latent.search import search, upright
+from bayesglm.latent.search import Found, search, upright
 from tests.latent.fields import optimum_of, posterior_of, somewhere
 
 
@@ -97,3 +97,20 @@ def test_the_logarithm_of_a_scale_has_no_sign():
     field = field_of(model.problem)
     t, v = np.array([-0.5, 0.4, 0.8]), np.zeros(2)
     np.testing.assert_array_equal(upright(field, t, v)[0], t)
+
+
+def test_a_prior_with_a_kink_counts_as_the_normal_one():
+    """While the search climbs: Newton's method goes back and forth across kinks."""
+    rng = np.random.default_rng(3)
+    table = {"y": rng.poisson(2.0, 200), **{f"x{j}": rng.normal(size=200) for j in range(12)},
+             "g": [f"g{i % 10}" for i in range(200)]}
+
+    def found(prior: bg.priors.Prior) -> Found:
+        formula = "y ~ " + " + ".join(f"x{j}" for j in range(12)) + " + (1 | g)"
+        problem = bg.Model(formula, table, "poisson", priors={"common": prior}).problem
+        return search(Posterior(field_of(problem), compile_likelihood(problem)), 1)
+
+    kinked, normal = found(bg.priors.Laplace(0, 0.1)), found(bg.priors.Normal(0, 0.1 * np.sqrt(2)))
+    assert kinked.modes == normal.modes == 1
+    np.testing.assert_allclose(kinked.best.marginal.point.v, normal.best.marginal.point.v, atol=1e-6)
+    assert kinked.best.marginal.value == pytest.approx(normal.best.marginal.value, rel=1e-9)
