@@ -110,6 +110,14 @@ def test_chains_go_on_from_their_store(model: pm.Model, tmp_path: Path) -> None:
     test_the_posterior_is_the_conjugate_one(read_runs(path))
 
 
+@pytest.mark.parametrize("draws", [1, 4])
+def test_a_few_draws_need_no_race(model: pm.Model, draws: int) -> None:
+    found = bg.sample(model, seed=1, tune=50, draws=draws, progress=False)
+    assert found["posterior"]["mu"].shape == (4, draws)
+    assert found.attrs["mass_matrix"] == "low_rank"
+    assert "so few draws do not tell" in found.attrs["notes"][0]
+
+
 def test_a_store_of_another_model_is_refused(model: pm.Model, tmp_path: Path) -> None:
     path = tmp_path / "draws.zarr"
     bg.sample(model, seed=1, tune=60, draws=10, progress=False, store=path)

@@ -45,7 +45,8 @@ class Queue:
     def __init__(self, n_chain: int, cores: int, tune: int) -> None:
         self.cores, self.tune = cores, tune
         self.condition = threading.Condition(threading.RLock())
-        self.draws: list[list[Array]] = [[] for _ in range(n_chain)]
+        # From which kept draw on, and what each chain handed over: one object, so that an interrupt cannot separate the two.
+        self.held: tuple[int, list[list[Array]]] = (0, [[] for _ in range(n_chain)])
         self.count = [0] * n_chain  # draws of each chain, warm-up included
         self.waiting: set[int] = set()
         self.limit = [0]
@@ -56,7 +57,7 @@ class Queue:
         kept = rows[max(0, self.tune - self.count[chain]):]
         self.count[chain] += len(rows)
         if len(kept) and not self.stopped.is_set():
-            self.draws[chain].append(kept)
+            self.held[1][chain].append(kept)
 
     def turn(self, chain: int) -> int:
         """Wait until it is the turn of a chain, and return how many draws it may make before it comes back."""
@@ -104,12 +105,17 @@ class Chains:
         self.faults: list[BaseException] = []
         self.recorders = [Recorder(start.size, QUANTUM, partial(self._turn, chain), self.faults)
                           for chain, start in enumerate(starts)]
-        self.dropped = [0]
         self.density = density if callable(density) else density.fresh()
         start_sampler = (partial(_python_sampler, self.density) if callable(self.density)
                          else partial(_native_sampler, self.density))
         pairs = zip(starts, settings, strict=True)
-        self.samplers = [start_sampler(self, chain, np.array(start), each, _lib) for chain, (start, each) in enumerate(pairs)]
+        self.samplers: list[Any] = []
+        try:
+            for chain, (start, each) in enumerate(pairs):
+                self.samplers.append(start_sampler(self, chain, np.array(start), each, _lib))
+        except BaseException:
+            self.stop()  # else those that have started would wait for ever
+            raise
 
     def allow(self, draws: int) -> None:
         """Let each chain go on until it has so many draws, those of the warm-up included."""
@@ -142,16 +148,15 @@ class Chains:
 
     def flat(self, start: int, end: int) -> Array:
         """Return kept draws, shape (draw, chain, size)."""
-        first = self.dropped[0]
         with self.queue.condition:
-            return np.stack([np.concatenate(draws)[start - first:end - first] for draws in self.queue.draws], axis=1)
+            first, held = self.queue.held
+            return np.stack([np.concatenate(draws)[start - first:end - first] for draws in held], axis=1)
 
     def drop(self, end: int) -> None:
         """Forget the draws before a position."""
         with self.queue.condition:
-            for draws in self.queue.draws:
-                draws[:] = [np.concatenate(draws)[end - self.dropped[0]:]]
-        self.dropped[0] = end
+            first, held = self.queue.held
+            self.queue.held = (end, [[np.concatenate(draws)[end - first:]] for draws in held])
 
     def stats(self, names: Iterable[str], start: int, end: int) -> dict[str, NDArray[Any]]:
         """Return statistics of the sampler by its own names, shape (draw, chain), of a range of draws, warm-up included."""

@@ -109,9 +109,9 @@ class Collected:
         self.target, self.chains, self.adaptation = target, chains, adaptation
         self.draws, self.stats = Growing(target.single), Growing()
         self.last = np.array(target.starts, dtype=np.float64)
-        self.warm_up: list[int] = []
+        self.warm_up = [0]
         self.suspects = Suspects()
-        self.length = [0]
+        self.length, self.stored = [0], [0]
 
     def absorb(self, wanted: int, *, deadline: float | None = None, store: Store | None = None) -> int:
         """Wait until all chains have so many kept draws, or the time is up, and expand what is new; return how many there are."""
@@ -122,9 +122,24 @@ class Collected:
         return self._take(min(self.chains.finished() - self.chains.tune, most), store)
 
     def _take(self, end: int, store: Store | None) -> int:
-        start = self.length[0]
-        if end <= start:
-            return start
+        if end > self.length[0]:
+            self._expand(self.length[0], end)
+            self.length[0] = end
+            self.chains.drop(end)  # last: whatever an interrupt leaves undone, what is not counted yet is still there
+        if store is not None:
+            self.write(store)
+        return self.length[0]
+
+    def write(self, store: Store) -> None:
+        """Write what is not in the store yet."""
+        start, end = self.stored[0], self.length[0]
+        if start == 0:
+            store.adapted(self.adaptation)
+        if end > start:
+            store.append(start, self.draws.between(start, end), self.stats.between(start, end), self.last)
+            self.stored[0] = end
+
+    def _expand(self, start: int, end: int) -> None:
         flat = self.chains.flat(start, end)
         expanded = self.target.expand(flat.reshape(-1, flat.shape[2]))
         found = self.chains.stats(STATS, self.chains.tune + start, self.chains.tune + end)
@@ -133,18 +148,13 @@ class Collected:
         self.stats.put(start, {new: found[old] for old, new in STATS.items()})
         self.last[:] = flat[-1]
         if start == 0:
-            self.warm_up.append(int(self.chains.stats(["n_steps"], 0, self.chains.tune)["n_steps"].sum()))
-        if store is not None:
-            store.append(start, self.draws.between(start, end), self.stats.between(start, end), self.last)
-        self.chains.drop(end)
-        self.length[0] = end
-        return end
+            self.warm_up[0] = int(self.chains.stats(["n_steps"], 0, self.chains.tune)["n_steps"].sum())
 
     def sampled(self, *, complete: bool, notes: tuple[str, ...], seconds: float) -> Sampled:
         """Return the result, chains first."""
         length = self.length[0]
         draws, stats = ({name: values.swapaxes(0, 1) for name, values in each.between(0, length).items()}
                         for each in (self.draws, self.stats))
-        gradients = {"tune": sum(self.warm_up), "draws": int(stats["n_steps"].sum())}
+        gradients = {"tune": self.warm_up[0], "draws": int(stats["n_steps"].sum())}
         return Sampled(draws, stats, self.last, stats["step_size"][:, -1].copy(), gradients, seconds, complete, notes,
                        self.adaptation.form)

@@ -20,6 +20,7 @@ from bayesglm.engines.quantiles import ENOUGH, LEVELS, ROBUST, tails
 
 Array = NDArray[np.float64]
 STRICT_FROM = 1_000
+FEWEST = 6  # draws a chain: halves of three have an autocorrelation
 LONGEST = 1 / 0.3  # half of a 90% interval, in robust sds, whose ends are to be known within 0.1 of these; 1.645 if it is normal
 NUMBERS_AT_ONCE = 200_000  # draws of a chunk of elements, so that they stay in the cache
 
@@ -168,8 +169,8 @@ def effective(draws: Array, among: int | None = None) -> Effective:
     Parameters
     ----------
     draws : array, shape (element, chain, draw)
-        At least 4 draws a chain. An element that never changes counts all its draws and has R-hat 1; one with a value that is
-        not finite has none and R-hat infinity.
+        An element that never changes counts all its draws and has R-hat 1; one with a value that is not finite has none and
+        R-hat infinity, and so has every element where a chain has fewer than 6 draws.
     among : int, optional
         How many elements there are altogether; by default these.
 
@@ -179,6 +180,9 @@ def effective(draws: Array, among: int | None = None) -> Effective:
     >>> bool(found.meets(1_000)[0])
     True
     """
+    if draws.shape[2] < FEWEST:
+        none, unknown = np.zeros(len(draws)), np.full(len(draws), np.inf)
+        return Effective(none, none, unknown, unknown)
     whole = np.isfinite(draws).all(axis=(1, 2))
     draws = np.where(whole[:, None, None], draws, 0.0)
     pieces = _split(draws)

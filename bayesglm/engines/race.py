@@ -12,6 +12,7 @@ import numpy as np
 from bayesglm.engines.collected import Collected
 from bayesglm.engines.goals import worst
 
+FEWEST = 20  # draws of each chain that say whose are worth more
 STRIDE = 50  # draws of each chain between two looks at who has spent less
 
 
@@ -33,7 +34,7 @@ def race(runners: Sequence[Collected], *, trial: int, deadline: float | None) ->
     Returns
     -------
     Collected or None
-        The winner, which goes on; None if the time was up before.
+        The winner, which goes on; None if the time was up before, and `furthest` has the draws there are.
     """
     spent, steps = [0] * len(runners), [0] * len(runners)
     wanted = [each.chains.tune + trial for each in runners]
@@ -57,6 +58,11 @@ def race(runners: Sequence[Collected], *, trial: int, deadline: float | None) ->
         if i != best:
             runner.chains.stop()
     return runners[best]
+
+
+def furthest(runners: Sequence[Collected]) -> Collected | None:
+    """Return the runner whose chains all have the most kept draws, the first of equals; None if there is no runner."""
+    return max(runners, key=lambda each: max(each.chains.finished() - each.chains.tune, 0), default=None)
 
 
 def worth(runner: Collected, trial: int) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 from bayesglm.engines.chains import Chains
 from bayesglm.engines.collected import Collected, Sampled, Store
 from bayesglm.engines.goals import needed, worst
-from bayesglm.engines.race import race
+from bayesglm.engines.race import FEWEST, furthest, race
 from bayesglm.engines.target import Adaptation, Target
 from bayesglm.errors import EngineError
 
@@ -42,7 +42,8 @@ def sample(
     seed : int
         The same seed gives the same draws.
     adaptation : Adaptation or sequence
-        Warm-up and step size. Of several, the one whose draws are worth more per evaluation in a first block is kept.
+        Warm-up and step size. Of several, the one whose draws are worth more per evaluation in a first block is kept; the first
+        where that has fewer than 20 draws, and the one with the most draws where the time is up before that is known.
     draws : int, optional
         Kept draws of each chain. By default as many blocks as the goals take.
     block : int
@@ -73,25 +74,31 @@ def sample(
     begin = time.perf_counter()
     deadline = None if max_seconds is None else begin + max_seconds
     most = draws if draws is not None else most_draws
-    runners = [_start(target, each, seed=seed, most=most, cores=cores)
-               for each in ([adaptation] if isinstance(adaptation, Adaptation) else adaptation)]
-    chosen: Collected | None = runners[0] if len(runners) == 1 else None
+    forms = [adaptation] if isinstance(adaptation, Adaptation) else list(adaptation)
+    trial = min(block, most)
+    runners: list[Collected] = []
+    winner: Collected | None = None
     reason = ""
     try:
-        chosen = chosen or race(runners, trial=min(block, most), deadline=deadline)
-        if chosen is None or not _draw(chosen, most, block, deadline, by_goals=draws is None, store=store, progress=progress):
-            reason = f"max_seconds={max_seconds} were over"
-    except KeyboardInterrupt:
-        reason = "it was interrupted"
-        if chosen is not None:
+        try:
+            tried = forms if trial >= FEWEST else forms[:1]
+            runners.extend(_start(target, each, seed=seed, most=most, cores=cores) for each in tried)
+            winner = race(runners, trial=trial, deadline=deadline) if len(runners) > 1 else runners[0]
+            if winner is None or not _draw(winner, most, block, deadline, by_goals=draws is None, store=store, progress=progress):
+                reason = f"max_seconds={max_seconds} were over"
+        except KeyboardInterrupt:
+            reason = "it was interrupted"
+        chosen = winner or furthest(runners)
+        if reason and chosen is not None:
             chosen.absorb_common(most, store)
     finally:
-        for each in runners:
-            each.chains.stop()
+        for runner in runners:
+            runner.chains.stop()
     if chosen is None or chosen.length[0] == 0:
         raise EngineError(f"{reason} before all chains had a draw", value=max_seconds, rule="a fit needs draws of every chain",
                           fix="Give it more time, or take fewer chains.")
-    notes = (*(_kept(chosen, runners) if len(runners) > 1 else ()), *_stopped(chosen, most, reason, by_goals=draws is None))
+    notes = (*_kept(chosen, forms, raced=len(runners) > 1, won=winner is not None),
+             *_stopped(chosen, most, reason, by_goals=draws is None))
     if store is not None:
         store.finish(complete=not reason, notes=notes)
     return chosen.sampled(complete=not reason, notes=notes, seconds=time.perf_counter() - begin)
@@ -110,9 +117,7 @@ def _draw(
     begin, length = time.perf_counter(), collected.length[0]
     chunk, most_chunks = _chunks(block, collected.last.nbytes)
     if store is not None:
-        store.adapted(collected.adaptation)
-        if length:
-            store.append(0, collected.draws.between(0, length), collected.stats.between(0, length), collected.last)
+        collected.write(store)
     look = 1
     while length < most:
         if by_goals and length >= look and length % block == 0:
@@ -142,10 +147,18 @@ def _chunks(block: int, draw_bytes: int) -> tuple[int, int]:
     return chunk, largest // chunk
 
 
-def _kept(chosen: Collected, runners: Sequence[Collected]) -> tuple[str, ...]:
-    forms = [each.adaptation.form for each in runners]
-    return (f"the mass matrix is {chosen.adaptation.form}: in the warm-up its draws were worth the most per evaluation, of "
-            f"{' and '.join(forms)}",)
+def _kept(chosen: Collected, forms: Sequence[Adaptation], *, raced: bool, won: bool) -> tuple[str, ...]:
+    """Say which of several adaptations the draws are of, and why."""
+    if len(forms) == 1:
+        return ()
+    tried = " and ".join(each.form for each in forms)
+    if not raced:
+        why = f"it is the first of {tried}, and so few draws do not tell whose are worth more"
+    elif won:
+        why = f"in the warm-up its draws were worth the most per evaluation, of {tried}"
+    else:
+        why = f"of {tried} it had the most draws when the run was stopped, before it was known whose are worth more"
+    return (f"the mass matrix is {chosen.adaptation.form}: {why}",)
 
 
 def _stopped(collected: Collected, most: int, reason: str, *, by_goals: bool) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from types import SimpleNamespace
@@ -16,6 +16,8 @@ import pytest
 from numpy.typing import NDArray
 
 from bayesglm.engines import chains, sampling
+from bayesglm.engines.chains import Chains
+from bayesglm.engines.collected import Collected
 from bayesglm.engines.goals import Suspects, effective, needed, worst
 from bayesglm.engines.native import native
 from bayesglm.engines.sampling import Adaptation, Sampled, Target, sample
@@ -256,6 +258,127 @@ def test_the_adaptation_whose_draws_are_worth_more_is_kept() -> None:
     assert "low_rank" in found.notes[0].split(":")[0]
     alone = sample(ridge(), seed=1, adaptation=forms[1], draws=100)
     np.testing.assert_array_equal(found.draws["x"], alone.draws["x"])
+
+
+@pytest.mark.parametrize("draws", [1, 4, 19])
+def test_a_few_draws_are_those_of_the_first_adaptation(draws: int) -> None:
+    found = sample(normal_target(goals={"x": 400.0}), seed=3, adaptation=[SHORT, replace(SHORT, form="low_rank")], draws=draws)
+    assert (found.form, found.complete) == (SHORT.form, True)
+    assert "the first of diag and low_rank" in found.notes[0]
+    assert found.draws["x"].shape == (CHAINS, draws, SIZE)
+    begins_like_the_whole(found)
+
+
+def test_too_few_draws_for_an_autocorrelation_meet_no_goal() -> None:
+    found = sample(normal_target(goals={"x": 400.0}), seed=3, adaptation=SHORT, most_draws=4, block=2)
+    assert "x has 0 of 400 effective draws" in found.notes[0]
+    begins_like_the_whole(found)
+
+
+RACING = (SHORT, replace(SHORT, tune=50_000, form="low_rank"))  # the second is still in its warm-up when the first has its draws
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_race_that_is_cut_short_leaves_the_draws_there_are(*, interrupted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut(runners: Sequence[Collected], *, trial: int, deadline: float | None) -> None:
+        for each in runners[::-1]:
+            each.chains.allow(SHORT.tune + 30)
+            each.chains.wait(SHORT.tune + 30, None)
+        if interrupted:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sampling, "race", cut)
+    found = sample(normal_target(), seed=3, adaptation=RACING[::-1], draws=40, max_seconds=60)
+    assert (found.form, found.complete) == (SHORT.form, False)
+    assert "it had the most draws when the run was stopped" in found.notes[0]
+    assert f"{CHAINS} chains with {found.draws['x'].shape[1]} of 40 draws" in found.notes[1]
+    assert 29 <= found.draws["x"].shape[1] <= 30
+    begins_like_the_whole(found)
+
+
+def test_a_race_ends_with_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    wait = Chains.wait
+    monkeypatch.setattr(Chains, "wait", lambda self, wanted, _: wait(self, wanted - 5 if wanted > SHORT.tune else wanted, None))
+    found = sample(normal_target(), seed=3, adaptation=RACING, draws=40, max_seconds=3.0)
+    assert (found.form, found.complete) == (SHORT.form, False)
+    assert found.draws["x"].shape[1] >= 35
+    assert "max_seconds=3.0 were over" in found.notes[1]
+    begins_like_the_whole(found)
+
+
+def test_time_that_is_up_between_two_blocks_takes_what_all_chains_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, absorb = [0.0], Collected.absorb
+
+    def and_wait(self: Collected, wanted: int, **options: object) -> int:
+        length = absorb(self, wanted, **options)
+        self.chains.wait(self.chains.tune + wanted + 10, None)  # the chunk ahead is drawn
+        now[0] = 2.0
+        return length
+
+    clock = SimpleNamespace(perf_counter=lambda: now[0], sleep=time.sleep)
+    monkeypatch.setattr(chains, "time", clock)
+    monkeypatch.setattr(sampling, "time", clock)
+    monkeypatch.setattr(Collected, "absorb", and_wait)
+    found = sample(normal_target(), seed=3, adaptation=SHORT, draws=80, max_seconds=1.0, block=10)
+    assert found.draws["x"].shape[1] == 20
+    begins_like_the_whole(found)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_an_interrupt_while_draws_are_forgotten_moves_none(*, after: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    drop, times = Chains.drop, [0]
+
+    def interrupted(self: Chains, end: int) -> None:
+        times[0] += 1
+        if times[0] != 2:
+            return drop(self, end)
+        if after:
+            drop(self, end)
+        self.wait(self.tune + end + 5, None)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Chains, "drop", interrupted)
+    found = sample(normal_target(), seed=3, adaptation=SHORT, draws=80, block=10)
+    assert not found.complete
+    assert 25 <= found.draws["x"].shape[1] <= 30
+    assert found.gradients["tune"] == whole().gradients["tune"]
+    begins_like_the_whole(found)
+
+
+def test_a_store_has_all_draws_of_a_run_that_is_interrupted() -> None:
+    written: list[int] = []
+
+    def append(start: int, draws: dict[str, Array], stats: object, last: object) -> None:
+        if len(written) == 1 and written != [-1]:
+            written.append(-1)
+            raise KeyboardInterrupt
+        written.append(start + len(draws["x"]))
+
+    store = SimpleNamespace(adapted=lambda adaptation: None, append=append, finish=lambda **_: None)
+    found = sample(normal_target(), seed=3, adaptation=SHORT, draws=80, block=10, store=store)
+    assert written[:2] == [10, -1]
+    assert written[-1] == found.draws["x"].shape[1] >= 20
+
+
+def test_chains_end_when_a_later_one_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped: list[int] = []
+    stop, start, calls = Chains.stop, chains._python_sampler, [0]
+
+    def fails(*arguments: object) -> object:
+        calls[0] += 1
+        if calls[0] == CHAINS + 2:
+            raise ValueError("no room")
+        return start(*arguments)
+
+    def told(self: Chains) -> None:
+        stopped.append(len(self.samplers))
+        stop(self)
+
+    monkeypatch.setattr(chains, "_python_sampler", fails)
+    monkeypatch.setattr(Chains, "stop", told)
+    with pytest.raises(ValueError, match="no room"):
+        sample(normal_target(), seed=3, adaptation=RACING, draws=40)
+    assert stopped == [1, CHAINS]
 
 
 def test_effective_sizes_are_those_of_arviz() -> None:
