@@ -48,12 +48,15 @@ class PredictorPriors:
         One for each common coefficient, on its original scale.
     hyper : mapping
         Name of a block's hyperparameter to its priors: one for each label of a standard deviation, else one.
+    unit : float
+        What the predictor is measured in: the sd of the response for the identity link, else 1.
     """
 
     intercept: Prior | None
     uncentred: bool
     coef: tuple[Prior, ...]
     hyper: Mapping[str, tuple[Prior, ...]]
+    unit: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +283,7 @@ class _Chooser:
         shrink = block_sd(predictor)
         hyper = {each.name: self.hyper(each, block, predictor, unit * shrink[block.role == "group"])
                  for block in predictor.blocks for each in block.hyperparameters}
-        return PredictorPriors(intercept, name("Intercept") in self.given, coef, hyper)
+        return PredictorPriors(intercept, name("Intercept") in self.given, coef, hyper, unit)
 
     def hyper(self, each: Hyperparameter, block: Block, predictor: Predictor, size: float) -> tuple[Prior, ...]:
         """Return the priors of a hyperparameter; a standard deviation has one for each of its effects."""
@@ -289,10 +292,9 @@ class _Chooser:
         if each.prior.support != "positive":
             return (self.choose(keys, each.prior, of),)
         if not each.labels:
-            return (self.choose(keys, each.prior.scaled(size), of),)
-        spreads = each.spreads or (1.0,) * len(each.labels)
-        return tuple(self.choose((f"{own}[{label}]", *keys), each.prior.scaled(size / spread), f"{of}, {label}")
-                     for label, spread in zip(each.labels, spreads, strict=True))
+            return (self.choose(keys, each.scaled(size)[0], of),)
+        return tuple(self.choose((f"{own}[{label}]", *keys), default, f"{of}, {label}")
+                     for label, default in zip(each.labels, each.scaled(size), strict=True))
 
     def check_all_used(self) -> None:
         """Refuse names the model does not have."""

@@ -30,8 +30,9 @@ def evaluate(t: Array, hyper: Any) -> tuple[Array, Array]:
     logarithm, interval = hyper.way == LOGARITHM, hyper.way == INTERVAL
     positive = jnp.exp(jnp.where(logarithm, t, 0.0))
     inside, log_inside = _interval(jnp.where(interval, t, 0.0), hyper)
-    theta = jnp.where(interval, inside, jnp.where(logarithm, positive, t))
-    on_line = log_density(jnp.where(hyper.way == SIGNED, jnp.abs(t), positive), hyper.density) + jnp.where(logarithm, t, 0.0)
+    signed = hyper.unit * t
+    theta = jnp.where(interval, inside, jnp.where(logarithm, positive, signed))
+    on_line = log_density(jnp.where(hyper.way == SIGNED, jnp.abs(signed), positive), hyper.density) + jnp.where(logarithm, t, 0.0)
     return theta, jnp.sum(jnp.where(interval, log_inside, on_line))
 
 

@@ -2,7 +2,7 @@
 
 Three ways to the real line:
 
-    signed     theta = t, reported as |t|: a scale whose prior density at 0 is positive crosses 0 smoothly; p(t) = p(|t|) / 2
+    signed     theta = unit t, reported as |theta|: a scale whose prior density at 0 is positive crosses 0 smoothly; p is halved
     logarithm  theta = exp(t): a positive parameter whose prior vanishes at 0
     interval   theta = lower + (upper - lower) / (1 + exp(-t))
 """
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from bayesglm.latent.kernel import kernel
 from bayesglm.latent.record import record
+from bayesglm.log_density import LogDensity
 from bayesglm.priors import Prior
 
 Array = NDArray[np.float64]
@@ -32,6 +33,8 @@ class Hyper(NamedTuple):
     ----------
     way : int array, shape (theta,)
         How each gets to the real line.
+    unit : array, shape (theta,)
+        What a signed scale is measured in, so that searches do not depend on the units of the data; 1 elsewhere.
     lower, upper : array, shape (theta,)
         Ends of the interval; 0 and 1 elsewhere.
     density : array, shape (theta, 9)
@@ -42,6 +45,7 @@ class Hyper(NamedTuple):
     """
 
     way: NDArray[np.int64]
+    unit: Array
     lower: Array
     upper: Array
     density: Array
@@ -53,8 +57,10 @@ class Hyper(NamedTuple):
         return len(self.way)
 
 
-def hyper_of(priors: Sequence[tuple[Prior, bool]], held: Sequence[bool] | None = None) -> Hyper:
-    """Return the arrays for priors, each with whether it belongs to a scale that may cross 0, and which of them are held.
+def hyper_of(
+    priors: Sequence[tuple[Prior, bool]], held: Sequence[bool] | None = None, units: Sequence[float] | None = None,
+) -> Hyper:
+    """Return the arrays for priors, each with whether it belongs to a scale that may cross 0, which are held, and their units.
 
     Examples
     --------
@@ -64,12 +70,14 @@ def hyper_of(priors: Sequence[tuple[Prior, bool]], held: Sequence[bool] | None =
     """
     ways = [_way(prior, scale=scale) for prior, scale in priors]
     ends = [(getattr(prior, "lower", 0.0), getattr(prior, "upper", 1.0)) for prior, _ in priors]
+    way = np.array(ways, np.int64)
+    unit = np.where(way == SIGNED, 1.0 if units is None else np.array(units, np.float64), 1.0)
     density = []
-    for (prior, _), way in zip(priors, ways, strict=True):
+    for (prior, _), own, each in zip(priors, ways, unit, strict=True):
         terms = prior.log_density()
-        density.append(terms._replace(constant=terms.constant - np.log(2.0)) if way == SIGNED else terms)
+        density.append(terms._replace(constant=terms.constant + np.log(each / 2.0)) if own == SIGNED else terms)
     lower, upper = np.array(ends, np.float64).reshape(-1, 2).T.copy()
-    return Hyper(np.array(ways, np.int64), lower, upper, np.array(density, np.float64).reshape(-1, 9),
+    return Hyper(way, unit, lower, upper, np.array(density, np.float64).reshape(-1, 9),
                  np.array([False] * len(priors) if held is None else held, np.float64))
 
 
@@ -90,6 +98,19 @@ def middle(hyper: Hyper) -> tuple[Array, Array]:
     below = np.cumsum(mass, axis=0) - mass / 2
     shares = [np.array([np.interp(share, each / each[-1], grid) for each in below.T]) for share in (0.16, 0.5, 0.84)]
     return shares[1], (shares[2] - shares[0]) / 2
+
+
+def typical(terms: LogDensity) -> float:
+    """Return the scale of a density that is positive at 0, 1 if it has none.
+
+    Examples
+    --------
+    >>> from bayesglm.priors import Exponential, HalfNormal
+    >>> typical(HalfNormal(2).log_density()), typical(Exponential(4).log_density())
+    (2.0, 0.25)
+    """
+    wide = -2.0 * terms.quadratic - 2.0 * terms.tail / terms.tail_scale**2
+    return float(1.0 / np.sqrt(wide) if wide > 0.0 else 1.0 / abs(terms.linear) if terms.linear else 1.0)
 
 
 def _way(prior: Prior, *, scale: bool) -> int:
@@ -149,9 +170,9 @@ def evaluate(t: Array, hyper: Hyper) -> tuple[Array, Array, float, Array]:
     total = 0.0
     for k in range(size):
         if hyper.way[k] == SIGNED:
-            value, slope = log_density(abs(t[k]), hyper.density[k])
-            theta[k], speed[k] = t[k], 1.0
-            gradient[k] = slope if t[k] >= 0.0 else -slope
+            theta[k], speed[k] = hyper.unit[k] * t[k], hyper.unit[k]
+            value, slope = log_density(abs(theta[k]), hyper.density[k])
+            gradient[k] = slope * speed[k] if t[k] >= 0.0 else -slope * speed[k]
         elif hyper.way[k] == LOGARITHM:
             theta[k] = np.exp(t[k])
             value, slope = log_density(theta[k], hyper.density[k])

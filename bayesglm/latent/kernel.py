@@ -19,7 +19,7 @@ PIECE = 8_192  # a linear algebra library starts threads of its own at 10,000
 
 
 def kernel[Function: Callable[..., Any]](function: Function) -> Function:
-    """Compile a function of arrays, numbers and named tuples of them, at its first call or from disk.
+    """Compile a function of arrays, numbers and named tuples of them, at its first call or from disk; x / 0 is infinite.
 
     Parameters
     ----------
@@ -36,9 +36,9 @@ def kernel[Function: Callable[..., Any]](function: Function) -> Function:
     """
     compiler: Any = numba.njit
     try:
-        return cast(Function, compiler(cache=True, nogil=True)(function))
+        return cast(Function, compiler(cache=True, nogil=True, error_model="numpy")(function))
     except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        return cast(Function, compiler(nogil=True)(function))
+        return cast(Function, compiler(nogil=True, error_model="numpy")(function))
 
 
 def entry_point(function: Callable[..., Any], arguments: Sequence[Any]) -> tuple[int, tuple[Any, ...], Any]:

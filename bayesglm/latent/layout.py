@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from bayesglm.design import CodedPredictor, Predictor
 from bayesglm.latent.elimination import starts
-from bayesglm.latent.hyper import Hyper, hyper_of
+from bayesglm.latent.hyper import Hyper, hyper_of, typical
 from bayesglm.latent.nodes import Alike, Tied, live, nodes_of
 from bayesglm.latent.owned import Own, own_arrays
 from bayesglm.latent.placed import Core, Placed
@@ -163,12 +163,14 @@ class _Theta:
     def __init__(self) -> None:
         self.priors: list[tuple[Prior, bool]] = []
         self.held: list[bool] = []
+        self.units: list[float] = []
 
-    def add(self, priors: Sequence[Prior], *, scale: bool, held: bool = False) -> Index:
-        """Take hyperparameters in and return their numbers."""
+    def add(self, priors: Sequence[Prior], *, units: Sequence[float] = (), held: bool = False) -> Index:
+        """Take hyperparameters in, scales with their units, and return their numbers."""
         begin = len(self.priors)
-        self.priors += [(each, scale) for each in priors]
+        self.priors += [(each, bool(units)) for each in priors]
         self.held += [held] * len(priors)
+        self.units += units or [1.0] * len(priors)
         return np.arange(begin, len(self.priors), dtype=np.int64)
 
 
@@ -193,7 +195,7 @@ def field_of(problem: Problem) -> Field:
         for part in coefficient_parts(predictor, priors) if predictor.coef else ():
             if part.priors[0].joint:
                 scales, begin = part.priors[0].own_scales(len(part.members)), len(theta.priors)
-                theta.add(scales.priors, scale=False, held=True)
+                theta.add(scales.priors, held=True)
                 own.append(Own(part.name, scales, begin, number, standard(predictor, coded, priors)[:, list(part.members)].T,
                                np.arange(len(part.members))))
         for block, basis in zip(predictor.blocks, coded.bases, strict=True):
@@ -206,14 +208,14 @@ def field_of(problem: Problem) -> Field:
             bases.append(basis)
         first.append(len(core))
         offsets.append(offset)
-    constants = theta.add([specification.priors.constants[each.name] for each in specification.constant()], scale=False)
+    constants = theta.add([specification.priors.constants[each.name] for each in specification.constant()])
     sparse, placed, own = _sparse(placed, bases, specification, rows, own)
     layout = Layout(
         offset=np.array(offsets), columns=np.array(columns).reshape(len(core), rows), first=np.array(first),
         core_theta=np.array(core_theta, np.int64), constant_theta=constants,
         **sparse, **own_arrays(own, rows), **_autoregressions(placed), **shear(placed, core), **_other(core),
     )
-    return Field(problem, layout, hyper_of(theta.priors, theta.held), tuple(core), tuple(placed), tuple(own))
+    return Field(problem, layout, hyper_of(theta.priors, theta.held, theta.units), tuple(core), tuple(placed), tuple(own))
 
 
 def standard(predictor: Predictor, coded: CodedPredictor, priors: PredictorPriors) -> Array:
@@ -250,11 +252,11 @@ def _place(block: Block, predictor: Predictor, priors: PredictorPriors, theta: _
         if each.key == "cor":
             assert isinstance(chosen[0], LKJ)
             spread, _ = chosen[0].spread(len(each.labels))
-            partial = theta.add([Beta(b, b) for b in spread], scale=False)
+            partial = theta.add([Beta(b, b) for b in spread])
         elif each.key == "sd":
-            sd[:] = theta.add(chosen, scale=True)
+            sd[:] = theta.add(chosen, units=[typical(default.log_density()) for default in each.scaled(priors.unit)])
         else:
-            rho = theta.add(chosen, scale=False)
+            rho = theta.add(chosen)
     inside = np.arange(core, core + effects) if len(block.levels) == 1 and block.path is None else None
     return Placed(block, predictor, None, inside, sd, partial, rho, np.zeros((0, 0), np.int64))
 

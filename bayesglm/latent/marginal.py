@@ -21,12 +21,13 @@ from scipy import optimize
 
 from bayesglm.latent.cholesky import Matrix, factor_back
 from bayesglm.latent.curvature import curvature, curvature_back
-from bayesglm.latent.hyper import INTERVAL, SIGNED, evaluate, middle
+from bayesglm.latent.hyper import INTERVAL, SIGNED, Hyper, evaluate, middle, typical
 from bayesglm.latent.layout import Field, Layout
 from bayesglm.latent.loadings import loadings_back, multiply, multiply_back, no_loadings, transpose, transpose_back
 from bayesglm.latent.mode import Point, Posterior, Precision, Vector, find_mode
 from bayesglm.latent.precision import HALF_LOG_TWO_PI, log_prior, precision_back, precision_back_to_curvature
 from bayesglm.latent.predictors import predictors, predictors_back
+from bayesglm.log_density import LogDensity
 
 Array = NDArray[np.float64]
 
@@ -63,6 +64,8 @@ def marginal(posterior: Posterior, t: Array, start: Vector) -> Marginal:
     if precision is None:
         return Marginal(-np.inf, np.zeros(len(t)), point, definite=False)
     value = point.log_joint - precision.log_determinant + sum(posterior.field.sizes[1:]) * HALF_LOG_TWO_PI
+    if not np.isfinite(value):
+        return Marginal(-np.inf, np.zeros(len(t)), point, definite=False)
     return Marginal(value, _gradient(point, weight, precision, definite=definite), point, definite)
 
 
@@ -154,22 +157,22 @@ def centre(field: Field) -> Array:
 
     What is held is at its prior median.
     """
-    grid = np.linspace(-8, 8, 161)
     held = field.hyper.held != 0
     start = np.where(held, middle(field.hyper)[0], 0.0) if held.any() else np.zeros(field.hyper.size)
     for k in np.flatnonzero(~held):
         if field.hyper.way[k] == SIGNED:
-            terms = field.hyper.density[k]
-            wide = -2 * terms[3] - 2 * terms[7] / terms[8] ** 2
-            start[k] = 0.5 / np.sqrt(wide) if wide > 0 else 0.5 / abs(terms[2])
+            start[k] = 0.5 * min(typical(LogDensity(*field.hyper.density[k])) / field.hyper.unit[k], 1.0)
         elif field.hyper.way[k] != INTERVAL:
-            values = []
-            for x in grid:
-                t = start.copy()
-                t[k] = x
-                values.append(evaluate(t, field.hyper)[2])
-            start[k] = grid[int(np.argmax(values))]
+            for step, steps in ((1.0, 40), (0.1, 10)):
+                start[k] = _highest(field.hyper, start, k, start[k] + step * np.arange(-steps, steps + 1))
     return start
+
+
+def _highest(hyper: Hyper, t: Array, k: int, values: Array) -> float:
+    """Return the most probable of some values of one hyperparameter."""
+    points = np.tile(t, (len(values), 1))
+    points[:, k] = values
+    return float(values[int(np.argmax([evaluate(each, hyper)[2] for each in points]))])
 
 
 def climb(posterior: Posterior, start: Array, field: Vector | None = None, *, rough: bool = False) -> Marginal:

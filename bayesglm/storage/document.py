@@ -121,7 +121,7 @@ def _priors_document(priors: Priors) -> dict[str, Any]:
     return {
         "predictors": {
             name: {"intercept": None if each.intercept is None else each.intercept.to_dict(),
-                   "uncentred": each.uncentred, "coef": [prior.to_dict() for prior in each.coef],
+                   "uncentred": each.uncentred, "unit": each.unit, "coef": [prior.to_dict() for prior in each.coef],
                    "hyper": {key: [prior.to_dict() for prior in each_label] for key, each_label in each.hyper.items()}}
             for name, each in priors.predictors.items()
         },
@@ -136,7 +136,7 @@ def _priors(saved: Saved) -> Priors:
         predictors={
             name: PredictorPriors(
                 intercept=None if each["intercept"] is None else _prior(each["intercept"]),
-                uncentred=each["uncentred"], coef=tuple(map(_prior, each["coef"])),
+                uncentred=each["uncentred"], unit=each["unit"], coef=tuple(map(_prior, each["coef"])),
                 hyper={key: tuple(map(_prior, each_label)) for key, each_label in each["hyper"].items()},
             )
             for name, each in saved["predictors"].items()

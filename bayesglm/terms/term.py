@@ -110,6 +110,10 @@ class Hyperparameter:
     spreads: tuple[float, ...] = ()
     shares: tuple[float, ...] = ()
 
+    def scaled(self, size: float) -> tuple[Prior, ...]:
+        """Return the default prior of a scale for each label, one without labels, of a predictor that is measured in ``size``."""
+        return tuple(self.prior.scaled(size / spread) for spread in self.spreads or (1.0,) * max(len(self.labels), 1))
+
 
 Theta = Mapping[str, Any]
 

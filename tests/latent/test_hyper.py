@@ -96,3 +96,14 @@ def test_a_density_of_elementary_functions_is_scipys(prior, known):
         bend = (log_density(x + step, terms)[1] - log_density(x - step, terms)[1]) / (2 * step)
         assert bends(np.array([x]), terms[None])[0] == pytest.approx(bend, rel=1e-7, abs=1e-9)
     assert slope == pytest.approx((log_density(x + step, terms)[0] - log_density(x - step, terms)[0]) / (2 * step), rel=1e-7)
+
+
+def test_the_unit_of_a_scale_changes_its_coordinate_and_not_its_prior():
+    prior = (p.HalfStudentT(3, 0.7), True)
+    plain, other = hyper_of([prior]), hyper_of([prior], units=[4.0])
+    theta, speed, value, gradient = evaluate(np.array([-0.3]), other)
+    assert theta == pytest.approx([-1.2])
+    assert speed == pytest.approx([4.0])
+    _, _, known, slope = evaluate(np.array([-1.2]), plain)
+    assert value == pytest.approx(known + np.log(4.0))
+    assert gradient == pytest.approx(4.0 * slope)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import bayesglm as bg
+from bayesglm.latent.hyper import SIGNED
 from bayesglm.latent.layout import field_of
 from bayesglm.latent.likelihood import compile_likelihood
 from bayesglm.latent.marginal import optimise
@@ -114,3 +115,24 @@ def test_a_prior_with_a_kink_counts_as_the_normal_one():
     assert kinked.modes == normal.modes == 1
     np.testing.assert_allclose(kinked.best.marginal.point.v, normal.best.marginal.point.v, atol=1e-6)
     assert kinked.best.marginal.value == pytest.approx(normal.best.marginal.value, rel=1e-9)
+
+
+def grouped(response: float, column: float) -> Posterior:
+    """Groups with slopes, in any units of the response and of the column."""
+    rng = np.random.default_rng(0)
+    group, x = np.repeat(np.arange(12), 20), rng.normal(size=240)
+    y = 5 + rng.normal(size=12)[group] + 0.5 * rng.normal(size=12)[group] * x + rng.normal(size=240)
+    table = {"y": response * y, "x": column * x, "g": [f"g{i}" for i in group]}
+    problem = bg.Model("y ~ x + (1 + x | g)", table, "gaussian").problem
+    return Posterior(field_of(problem), compile_likelihood(problem))
+
+
+@pytest.mark.parametrize(("response", "column"), [(1e6, 1.0), (1e-3, 1.0), (1.0, 1e4), (1.0, 1e-3)])
+def test_a_search_does_not_depend_on_units(response, column):
+    plain, other = (search(grouped(*units), 1) for units in ((1.0, 1.0), (response, column)))
+    assert plain.modes == other.modes == 1
+    scales = grouped(1.0, 1.0).field.hyper.way == SIGNED
+    t, moved = plain.best.marginal.point.t[scales], other.best.marginal.point.t[scales]
+    np.testing.assert_allclose(np.abs(moved), np.abs(t), rtol=0.01)
+    sd, moved_sd = (np.sqrt(np.diag(each.best.covariance))[scales] for each in (plain, other))
+    np.testing.assert_allclose(moved_sd, sd, rtol=0.02)
