@@ -64,11 +64,12 @@ def drift(
 
 def _largest(before: Array, after: Array) -> tuple[float, int, int]:
     """Return the largest score, the column that has it, and the number of scores."""
-    centre = before.mean(axis=0)
     scores = []
-    for power in (1, 2):
-        change = (after - centre) ** power - (before - centre) ** power
-        error = change.std(axis=0, ddof=1) / np.sqrt(len(change))
-        scores.append(np.abs(change.mean(axis=0)) / np.where(error > 0, error, np.inf))
+    with np.errstate(invalid="ignore"):  # what is not finite has moved beyond all limits
+        centre = before.mean(axis=0)
+        for power in (1, 2):
+            change = (after - centre) ** power - (before - centre) ** power
+            error = change.std(axis=0, ddof=1) / np.sqrt(len(change))
+            scores.append(np.abs(change.mean(axis=0)) / np.where(error > 0, error, np.inf))
     both = np.nan_to_num(np.array(scores), nan=np.inf)
     return float(both.max()), int(np.argmax(both.max(axis=0))), both.size

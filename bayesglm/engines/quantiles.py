@@ -104,8 +104,9 @@ def tails(quantiles: Sequence[Array], sd: Array, effective: Array) -> Tails:
     [0.057]
     """
     first, lower, second, third, upper, last = quantiles
-    span = np.array([second - first, last - third])
-    slope = np.divide(span, 1.5 * sd, out=np.where(span > 0, np.inf, 0.0), where=sd > 0)
+    with np.errstate(invalid="ignore"):
+        span = np.array([second - first, last - third])
+        slope = np.divide(span, 1.5 * sd, out=np.where(span > 0, np.inf, 0.0), where=sd > 0)
     return Tails(lower, upper, slope, effective, sd)
 
 
@@ -129,7 +130,7 @@ def enough(tails: Tails, effective: float, proposals: int, *, least: int, most: 
     draws = least
     while True:
         found = tails.resampled(draws, proposals)
-        if found.errors().max() <= ENOUGH or draws + step > most or draws >= effective:
+        if found.errors().max(initial=0.0) <= ENOUGH or draws + step > most or draws >= effective:
             return draws, found
         draws += step
 
@@ -154,11 +155,12 @@ def weighted_tails(values: Array, weight: Array, together: int = 1) -> Tails:
     """
     quantiles = weighted_quantiles(values, weight, (*LEVELS, 0.5))
     *levels, median = quantiles
-    sd = ROBUST * weighted_quantiles(np.abs(values - median), weight, (0.5,))[0]
+    with np.errstate(invalid="ignore"):
+        sd = ROBUST * weighted_quantiles(np.abs(values - median), weight, (0.5,))[0]
     variance = []
     for at, p in ((1, TAIL), (4, 1 - TAIL)):
         share = weight[:, None] * ((values <= levels[at]) - p)
-        variance.append((share.reshape(-1, together, values.shape[1]).sum(axis=1) ** 2).sum(axis=0))
+        variance.append((share.reshape(len(share) // together, together, values.shape[1]).sum(axis=1) ** 2).sum(axis=0))
     return tails(levels, sd, TAIL * (1 - TAIL) / np.array(variance))
 
 

@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesglm.engines.quantiles import TAIL, Tails, weighted_quantiles, weighted_tails
+from bayesglm.engines.quantiles import Tails
+from bayesglm.engines.shifts import shifts, varying
 
 Array = NDArray[np.float64]
 FEWEST_EFFECTIVE = 400
@@ -71,6 +72,8 @@ class Moved:
         Largest shift of a 5% or 95% quantile, in robust sds.
     quantile_of : str
         Of which parameter.
+    not_finite : str
+        Parameters with a weighted draw that is not finite: the first, and how many more.
     """
 
     mean: float
@@ -79,6 +82,7 @@ class Moved:
     sd_of: str
     quantile: float = 0.0
     quantile_of: str = ""
+    not_finite: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,12 +273,12 @@ def resample(weight: Array, size: int, rng: np.random.Generator) -> NDArray[np.i
 
 
 def columns(variables: Mapping[str, Array]) -> tuple[list[str], Array]:
-    """Return labels and draws, shape (draw, element), of variables of shape (draw, ...); what does not vary is left out."""
+    """Return labels and draws, shape (draw, element), of variables of shape (draw, ...), without finite constants."""
     labels: list[str] = []
     parts: list[Array] = []
     for name, values in variables.items():
         flat = np.asarray(values, np.float64).reshape(len(values), -1)
-        varies = np.ptp(flat, axis=0) > 1e-9 * np.abs(flat).max(axis=0, initial=0.0)
+        varies = varying(flat) | ~np.isfinite(flat).all(axis=0)
         places = np.stack(np.unravel_index(np.flatnonzero(varies), values.shape[1:] or (1,)), axis=1)
         labels += [f"{name}[{', '.join(map(str, place))}]" if values.ndim > 1 else name for place in places]
         parts.append(flat[:, varies])
@@ -283,6 +287,8 @@ def columns(variables: Mapping[str, Array]) -> tuple[list[str], Array]:
 
 def moved(variables: Mapping[str, Array], before: Array, after: Array, tails: Tails | None = None) -> Moved:
     """Return how far means, sds and quantiles move from one set of weights to another; quantiles less what is chance.
+
+    What does not vary has not moved. Draws without weight in the posterior do not count where they are not finite.
 
     Parameters
     ----------
@@ -301,15 +307,16 @@ def moved(variables: Mapping[str, Array], before: Array, after: Array, tails: Ta
     ('x', 0.5)
     """
     labels, values = columns(variables)
-    means = [weight @ values for weight in (before, after)]
-    sds = [np.sqrt(weight @ (values - mean) ** 2) for weight, mean in zip((before, after), means, strict=True)]
-    shift = np.abs(means[1] - means[0]) / sds[1]
-    change = np.abs(sds[0] / sds[1] - 1.0)
-    tails, ends = tails or weighted_tails(values, after), weighted_quantiles(values, before, (TAIL, 1 - TAIL))
-    pulled = np.abs(ends - np.array([tails.lower, tails.upper])).max(axis=0) / tails.sd
-    pulled = np.sqrt(np.maximum(pulled**2 - tails.chance() ** 2, 0.0))
-    i, j, k = (int(np.nanargmax(each)) for each in (shift, change, pulled))
-    return Moved(float(shift[i]), labels[i], float(change[j]), labels[j], float(pulled[k]), labels[k])
+    found = shifts(values, before, after, tails)
+    wrong = [label for label, sound in zip(labels, found.sound, strict=True) if not sound]
+    others = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+    return Moved(*_largest(found.mean, labels), *_largest(found.sd, labels), *_largest(found.quantile, labels),
+                 not_finite=wrong[0] + others if wrong else "")
+
+
+def _largest(values: Array, labels: Sequence[str]) -> tuple[float, str]:
+    worst = int(np.argmax(values)) if len(labels) else -1
+    return (float(values[worst]), labels[worst]) if len(labels) else (0.0, "")
 
 
 def known(labels: Sequence[str], tails: Tails) -> Known:
@@ -322,9 +329,7 @@ def known(labels: Sequence[str], tails: Tails) -> Known:
     tails : Tails
         The ends of their intervals.
     """
-    errors = tails.errors()
-    worst = int(np.argmax(errors))
-    return Known(float(errors[worst]), labels[worst])
+    return Known(*_largest(tails.errors(), labels))
 
 
 def judge(
@@ -352,6 +357,8 @@ def judge(
     """
     proposals = len(weights.weight)
     reasons = list(against)
+    if moved is not None and moved.not_finite:
+        reasons.append(f"draws of {moved.not_finite} are not finite")
     if weights.effective >= FEWEST_EFFECTIVE:  # whatever k-hat is: so many draws have seen at least this
         reasons += _moved_too_far(moved)
     if not conclusive(weights):

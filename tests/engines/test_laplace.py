@@ -10,11 +10,11 @@ import pytest
 
 import bayesglm as bg
 from bayesglm.engines import Laplace
-from bayesglm.engines.approximation import Returned, compiled
+from bayesglm.engines.approximation import Returned, compiled, worth
 from bayesglm.engines.moves import DRAWS, drift
 from bayesglm.engines.native import native
 from bayesglm.engines.structured import prepare
-from bayesglm.engines.verdict import Weights, columns, judge, moved, resample, smooth
+from bayesglm.engines.verdict import Moved, Weights, columns, judge, moved, resample, smooth
 from bayesglm.engines.view import joint_view, learn, levels_view, summit
 from bayesglm.errors import EngineError
 from bayesglm.latent.levels import levels_of
@@ -96,6 +96,63 @@ def test_a_verdict_needs_even_weights_and_little_movement() -> None:
     assert few.effective < 400
     assert not judge(few, still, correction="").reliable
     assert smooth(np.full(10, np.nan)).effective == 0
+
+
+def test_what_does_not_vary_has_not_moved() -> None:
+    weights = even()
+    equal, without = np.full(1_000, 1e-3), weights.weight.copy()
+    without[:10] = 0.0
+    without /= without.sum()
+    rng = np.random.default_rng(1)
+    draws = {"x": rng.normal(size=1_000), "step": np.where(np.arange(1_000) < 10, 0.3, 0.1), "same": np.full(1_000, 7.0)}
+    found = moved(draws, without, without)
+    assert (found.mean, found.sd, found.quantile) == (0.0, 0.0, 0.0)
+    assert moved({"step": draws["step"]}, without, without).mean == 0.0
+    assert moved({"same": draws["same"]}, equal, equal) == Moved(0.0, "", 0.0, "")
+    gone = moved(draws, equal, without)  # of 1 % elsewhere nothing is left
+    assert (gone.mean, gone.mean_of, gone.sd, gone.sd_of) == (np.inf, "step", np.inf, "step")
+    assert not judge(weights, gone, correction="weights").reliable
+
+
+def test_the_move_test_sees_draws_that_are_not_finite() -> None:
+    numba = pytest.importorskip("numba")
+
+    @numba.njit(nogil=True)
+    def normal(q, gradient, _):
+        gradient[:] = -q
+        return -0.5 * (q @ q)
+
+    def overflowing(q: np.ndarray) -> dict[str, np.ndarray]:
+        return {"x": q[:, 0], "y": np.where(q[:, 1] > 2.0, np.inf, q[:, 1])}
+
+    q = np.random.default_rng(2).normal(size=(DRAWS, 2))
+    found = drift(native(normal, [np.ones(1)]), q, overflowing, seed=3, cores=1)
+    assert (found.score, found.score_of) == (np.inf, "y")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_draw_that_is_not_finite_speaks_against_the_verdict_where_it_counts(value: float) -> None:
+    rng = np.random.default_rng(1)
+    ratio, equal = rng.normal(0.0, 0.1, 1_000), np.full(1_000, 1e-3)
+    draws = {"x": rng.normal(size=(1_000, 3)), "y": rng.normal(size=1_000)}
+    draws["x"][7, 1] = value
+    assert columns(draws)[0] == ["x[0]", "x[1]", "x[2]", "y"]
+    weights = smooth(ratio)
+    ends, tails = worth(draws, weights, Returned(1_000, 1_000, 1_000))[1:]
+    found = moved(draws, equal, weights.weight, tails)
+    verdict = judge(weights, found, correction="weights", known=ends)
+    assert verdict.reasons == ("draws of x[1] are not finite",)
+    assert max(found.mean, found.sd, found.quantile) < 0.1
+    draws["y"][8] = value
+    assert moved(draws, equal, weights.weight).not_finite == "x[1] and 1 more"
+    ratio[7:9] = -np.inf
+    weights = smooth(ratio)
+    ends, tails = worth(draws, weights, Returned(1_000, 1_000, 1_000))[1:]
+    found = moved(draws, equal, weights.weight, tails)
+    assert judge(weights, found, correction="weights", known=ends).reliable
+    rest = {name: np.delete(values, [7, 8], axis=0) for name, values in draws.items()}
+    again = moved(rest, np.full(998, 1 / 998), np.delete(weights.weight, [7, 8]))
+    assert (found.mean, found.sd, found.mean_of) == (pytest.approx(again.mean), pytest.approx(again.sd), again.mean_of)
 
 
 def test_resampling_keeps_the_weights() -> None:
