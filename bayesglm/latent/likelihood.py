@@ -57,11 +57,6 @@ class CellLikelihood:
         return self.cells.pattern
 
     @property
-    def n_patterns(self) -> int:
-        """Number of covariate patterns."""
-        return self.cells.patterns
-
-    @property
     def rows(self) -> int:
         """Rows of the likelihood, each as often as its weight says."""
         return self.cells.rows

@@ -136,7 +136,7 @@ def test_the_expected_information_is_the_mean_curvature_of_the_rows(name):
     likelihood, problem = likelihood_of(name), model_of(name).problem
     rows = likelihood_on(problem.specification, cells_of(problem, "identical"))
     eta, constants = point(likelihood, 2, 0.5)
-    eta = eta[:, :likelihood.n_patterns]
+    eta = eta[:, :likelihood.cells.patterns]
     of_cells, of_rows = eta[:, likelihood.pattern], eta[:, rows.pattern]
     rng, draws = np.random.default_rng(8), 400
     per_row = np.array([redrawn(rows, of_rows, constants, rng).second(of_rows, constants)[3] for _ in range(draws)])
