@@ -185,3 +185,11 @@ def test_the_summit_of_a_normal_density_is_found_with_its_covariance() -> None:
     at, triangle = summit(lambda x: -0.5 * np.einsum("ni,ij,nj->n", x - mean, precision, x - mean), 2)
     np.testing.assert_allclose(at, mean, atol=0.1)
     np.testing.assert_allclose(triangle @ triangle.T, np.linalg.inv(precision), rtol=1e-6)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_autocorrelations_that_round_to_1_have_no_density_and_raise_nothing(seed):
+    y = np.random.default_rng(0).poisson(3, 15)
+    run = Laplace().run(bg.Model("y ~ 1 + ar(t)", {"y": y, "t": np.arange(15.0)}, "poisson").problem, seed=seed, progress=False)
+    assert run.verdict is not None
+    assert all(np.isfinite(each).all() for each in run.draws["posterior"].data_vars.values())
