@@ -39,7 +39,7 @@ def sample(
     """Draw from the posterior of any continuous ``pm.Model`` by nutpie's No-U-Turn sampler.
 
     A diagonal and a low-rank mass matrix are tried side by side in the warm-up; the one whose draws are worth more per evaluation
-    of the density goes on, and ``attrs["notes"]`` says which.
+    of the density goes on, and ``attrs["notes"]`` says which. Fewer than 20 draws do not tell; they take the low-rank one.
 
     Parameters
     ----------
