@@ -53,10 +53,12 @@ class Queue:
         self.stopped = threading.Event()
 
     def put(self, chain: int, rows: Array) -> None:
-        """Take draws of a chain, shape (draw, size)."""
+        """Take draws of a chain, shape (draw, size); none once it is stopped, when what it draws is of no density."""
+        if self.stopped.is_set():
+            return
         kept = rows[max(0, self.tune - self.count[chain]):]
         self.count[chain] += len(rows)
-        if len(kept) and not self.stopped.is_set():
+        if len(kept):
             self.held[1][chain].append(kept)
 
     def turn(self, chain: int) -> int:
