@@ -159,7 +159,7 @@ def centre(field: Field) -> Array:
     """
     held = field.hyper.held != 0
     start = np.where(held, middle(field.hyper)[0], 0.0) if held.any() else np.zeros(field.hyper.size)
-    for k in np.flatnonzero(~held):
+    for k in np.flatnonzero(~held).tolist():
         if field.hyper.way[k] == SIGNED:
             start[k] = 0.5 * min(typical(LogDensity(*field.hyper.density[k])) / field.hyper.unit[k], 1.0)
         elif field.hyper.way[k] != INTERVAL:
