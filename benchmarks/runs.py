@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from benchmarks.workloads import WORKLOADS
 
 ROOT = Path(__file__).parents[1]
 FIRST_DRAWS, MOST_DRAWS, WARM_UP = 500, 16_000, 20
+OUR_FIRST_DRAWS = 250  # where only the wall counts, of a summary at the effective size that a run must have
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 PACKAGES = ("bayesglm", "pymc", "pytensor", "nutpie", "numpyro", "jax", "bambi", "numpy")
 Record = dict[str, Any]
@@ -114,17 +116,18 @@ def attempts(
 ) -> Iterator[Record]:
     """Yield the runs of one contender on one workload.
 
-    ``draws`` are those of each chain that peers at their best begin with. A few draws fill the compile cache and are not
-    counted. Then the draws are doubled until the first seed converges, and again until most seeds do, as long as another
-    doubling fits into the budget.
+    ``draws`` are those of each chain that peers at their best begin with. Our samplers run until they meet their own goals, and
+    once more from few draws on: the cold wall is that of a summary at the effective size that any run must have. A few draws fill
+    the compile cache and are not counted. Then the draws are doubled until the first seed converges, and again until most seeds
+    do, as long as another doubling fits into the budget.
     """
     task = Task(workload, contender.name, prepare(workload, directory), budget=budget)
     if contender.compiles:
         run(replace(task, draws=WARM_UP, tune=WARM_UP), threads=1)
-    if contender.capacity == "best":
-        task = replace(task, draws=draws)
-    for thread in threads:
-        current: Task | None = task
+    ours = (None, OUR_FIRST_DRAWS) if contender.lengthens else (None,)
+    begins = {"best": (draws,), "ours": ours}.get(contender.capacity, (None,))
+    for thread, first in product(threads, begins):
+        current: Task | None = replace(task, draws=first)
         while current is not None:
             found = [run(current, threads=thread)]
             yield found[0]
