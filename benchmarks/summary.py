@@ -199,7 +199,7 @@ class Ratio:
     rate, wall : float
         ESS/s of ours over theirs; their wall over ours.
     by_default : float
-        ESS/s of ours over the best of what packages do by default.
+        ESS/s of ours over the best of what packages do by default, whether that converges or not: it is what they leave.
     """
 
     workload: str
@@ -221,7 +221,7 @@ def compare(lines: Sequence[Line], engine: str = "bayesglm:nuts") -> list[Ratio]
         best = _counted(here, "best")
         fastest = max(best, key=lambda each: each.rate or 0.0, default=None)
         walls = [each.wall for each in here if each.capacity in ("best", "default") and each.converged and each.wall]
-        default = max((each.rate or 0.0 for each in _counted(here, "default")), default=None)
+        default = max((each.rate or 0.0 for each in here if each.capacity == "default"), default=None)
         rate, wall = (ours.rate, ours.wall) if ours.converged else (None, None)
         found.append(Ratio(workload, fastest.contender if fastest else "", ours.converged, _over(rate, fastest and fastest.rate),
                            _over(min(walls, default=None), wall), _over(rate, default)))

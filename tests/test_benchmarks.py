@@ -9,15 +9,16 @@ import numpy as np
 import pymc as pm
 import pytest
 
-from benchmarks import contenders, measure
+from benchmarks import contenders, measure, runs
 from benchmarks.__main__ import arguments, pairs
-from benchmarks.contenders import PEERS
+from benchmarks.contenders import PEERS, contender
 from benchmarks.handwritten import write
 from benchmarks.measure import converged, elements, quality
 from benchmarks.prepared import Ingredients, LinearPredictor, ingredients
 from benchmarks.runs import MOST_DRAWS, most_converged, next_draws
 from benchmarks.summary import accuracies, compare, summarise
 from benchmarks.table import merge, write_all
+from benchmarks.task import Task
 from benchmarks.workloads import WORKLOADS
 
 # One of each kind, with fewer rows.
@@ -180,6 +181,28 @@ def test_the_ratio_is_of_medians_of_runs_that_count_at_the_setting_that_suits_ea
     assert ratio.rate == pytest.approx((800 / 2) / (1200 / 6))
     assert ratio.wall == pytest.approx(12 / 6)
     assert ratio.by_default == pytest.approx((800 / 2) / (500 / 100))
+
+
+def test_what_packages_do_by_default_counts_as_they_leave_it():
+    (ratio,) = compare(summarise([{**each, "converged": each["contender"] != "bambi"} for each in RUNS]))
+    assert ratio.by_default == pytest.approx((800 / 2) / (500 / 100))
+
+
+@pytest.mark.parametrize(("name", "lengths"), [
+    ("bayesglm:nuts", [runs.WARM_UP, None, runs.OUR_FIRST_DRAWS]), ("bayesglm:laplace", [runs.WARM_UP, None]),
+    ("nutpie:diag:noncentred", [runs.WARM_UP, runs.FIRST_DRAWS]), ("bambi", [runs.WARM_UP, None])])
+def test_our_samplers_run_to_their_goals_and_from_few_draws_on(name, lengths, monkeypatch, tmp_path):
+    asked = []
+
+    def run(task: Task, *, threads: int | None) -> dict:
+        asked.append(task.draws)
+        return run_of(task.contender, bulk=900, tail=900, sample=1.0, draws=task.draws or 500, threads=threads)
+
+    monkeypatch.setattr(runs, "run", run)
+    monkeypatch.setattr(runs, "prepare", lambda workload, directory: tmp_path)
+    kept = list(runs.attempts(contender(name), "small", tmp_path, repeats=1, budget=60.0, threads=[1]))
+    assert asked == lengths
+    assert len(kept) == len(lengths) - 1
 
 
 def test_ours_that_has_not_converged_is_shown_without_a_ratio():
