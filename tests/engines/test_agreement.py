@@ -145,12 +145,12 @@ def two_clusters() -> bg.Model:
 @pytest.mark.parametrize("engine", [ADVI(draws=500), FullRankADVI(draws=500), MinibatchADVI(draws=500), PyMCADVI(draws=500)],
                          ids=lambda engine: engine.name)
 def test_one_of_two_modes_is_never_reliable(engine: bg.engines.Engine) -> None:
-    """k-hat or the modes found say so, and beside NUTS the intervals are off, whichever mode its chains are in."""
+    """k-hat or the modes found say so: half of the posterior lies near each cluster, and draws lie near one, or between them."""
     model = two_clusters()
     fit = model.fit(engine, seed=1, progress=False)
     assert fit.verdict is not None
     assert not fit.verdict.reliable
     assert fit.verdict.k_hat > 0.7 or fit.modes > 1
-    exact = model.fit("nuts", draws=500, seed=3, progress=False)
-    found = fit.agreement(exact)
-    assert abs(found.table.loc["Intercept", "width_ratio"] - 1) > 0.1, found
+    location = fit.draws["posterior"]["Intercept"].to_numpy()
+    near = [float((np.abs(location - side) < 1).mean()) for side in (-5.0, 5.0)]
+    assert min(near) < 0.3, near
