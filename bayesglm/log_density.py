@@ -34,9 +34,9 @@ class LogDensity(NamedTuple):
 
     @property
     def reference_sd(self) -> float:
-        """The sd of a normal density that resembles it near its location."""
+        """The sd of a normal density that resembles it near its location, or of an exponential one where it has no curvature."""
         curvature = -2 * self.quadratic + self.absolute**2 / 2 - 2 * self.tail / self.tail_scale**2
-        return float(1 / np.sqrt(curvature))
+        return float(1 / np.sqrt(curvature) if curvature > 0 else 1 / abs(self.linear or 1.0))
 
 
 def student_t(nu: float, mu: float, sigma: float) -> LogDensity:

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from bayesglm.latent.kernel import kernel
 from bayesglm.latent.record import record
-from bayesglm.log_density import LogDensity
 from bayesglm.priors import Prior
 
 Array = NDArray[np.float64]
@@ -98,19 +97,6 @@ def middle(hyper: Hyper) -> tuple[Array, Array]:
     below = np.cumsum(mass, axis=0) - mass / 2
     shares = [np.array([np.interp(share, each / each[-1], grid) for each in below.T]) for share in (0.16, 0.5, 0.84)]
     return shares[1], (shares[2] - shares[0]) / 2
-
-
-def typical(terms: LogDensity) -> float:
-    """Return the scale of a density that is positive at 0, 1 if it has none.
-
-    Examples
-    --------
-    >>> from bayesglm.priors import Exponential, HalfNormal
-    >>> typical(HalfNormal(2).log_density()), typical(Exponential(4).log_density())
-    (2.0, 0.25)
-    """
-    wide = -2.0 * terms.quadratic - 2.0 * terms.tail / terms.tail_scale**2
-    return float(1.0 / np.sqrt(wide) if wide > 0.0 else 1.0 / abs(terms.linear) if terms.linear else 1.0)
 
 
 def _way(prior: Prior, *, scale: bool) -> int:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from bayesglm.design import CodedPredictor, Predictor
 from bayesglm.latent.elimination import starts
-from bayesglm.latent.hyper import Hyper, hyper_of, typical
+from bayesglm.latent.hyper import Hyper, hyper_of
 from bayesglm.latent.nodes import Alike, Tied, live, nodes_of
 from bayesglm.latent.owned import Own, own_arrays
 from bayesglm.latent.placed import Core, Placed
@@ -254,7 +254,7 @@ def _place(block: Block, predictor: Predictor, priors: PredictorPriors, theta: _
             spread, _ = chosen[0].spread(len(each.labels))
             partial = theta.add([Beta(b, b) for b in spread])
         elif each.key == "sd":
-            sd[:] = theta.add(chosen, units=[typical(default.log_density()) for default in each.scaled(priors.unit)])
+            sd[:] = theta.add(chosen, units=[default.log_density().reference_sd for default in each.scaled(priors.unit)])
         else:
             rho = theta.add(chosen)
     inside = np.arange(core, core + effects) if len(block.levels) == 1 and block.path is None else None

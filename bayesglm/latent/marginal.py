@@ -21,7 +21,7 @@ from scipy import optimize
 
 from bayesglm.latent.cholesky import Matrix, factor_back
 from bayesglm.latent.curvature import curvature, curvature_back
-from bayesglm.latent.hyper import INTERVAL, SIGNED, Hyper, evaluate, middle, typical
+from bayesglm.latent.hyper import INTERVAL, SIGNED, Hyper, evaluate, middle
 from bayesglm.latent.layout import Field, Layout
 from bayesglm.latent.loadings import loadings_back, multiply, multiply_back, no_loadings, transpose, transpose_back
 from bayesglm.latent.mode import Point, Posterior, Precision, Vector, find_mode
@@ -161,7 +161,7 @@ def centre(field: Field) -> Array:
     start = np.where(held, middle(field.hyper)[0], 0.0) if held.any() else np.zeros(field.hyper.size)
     for k in np.flatnonzero(~held).tolist():
         if field.hyper.way[k] == SIGNED:
-            start[k] = 0.5 * min(typical(LogDensity(*field.hyper.density[k])) / field.hyper.unit[k], 1.0)
+            start[k] = 0.5 * min(LogDensity(*field.hyper.density[k]).reference_sd / field.hyper.unit[k], 1.0)
         elif field.hyper.way[k] != INTERVAL:
             for step, steps in ((1.0, 40), (0.1, 10)):
                 start[k] = _highest(field.hyper, start, k, start[k] + step * np.arange(-steps, steps + 1))

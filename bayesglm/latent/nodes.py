@@ -264,10 +264,8 @@ def _positions(
     column = np.repeat(first[earlier], entries) + within % width
     position = entry(pattern, np.maximum(row, column), np.minimum(row, column))
     rows, columns = block_of[later], block_of[earlier]
-    changes = np.flatnonzero((np.diff(rows) != 0) | (np.diff(columns) != 0)) + 1
-    stretch = np.concatenate([[0], changes, [len(rows)]])[:1 if not len(rows) else None]
     return {"pair_row": rows, "pair_column": columns, "position": position, "pair_first": begin[:-1],
-            "pair_begin": np.stack([first[later], first[earlier]], axis=1), "pair_stretch": stretch.astype(np.int64)}
+            "pair_begin": np.stack([first[later], first[earlier]], axis=1), "pair_stretch": _stretches(np.stack([rows, columns]))}
 
 
 def _entries(
@@ -284,8 +282,12 @@ def _entries(
     theta = np.repeat(np.array(rho, np.int64), [len(band.row) * size for band, size in zip(bands, effects.tolist(), strict=True)])
     alike = np.stack([theta, kind, row != column])
     order = np.lexsort([row, *alike])
-    changes = np.flatnonzero((np.diff(alike[:, order]) != 0).any(axis=0)) + 1
-    stretch = np.concatenate([[0], changes, [len(order)]])[:1 if not len(order) else None].astype(np.int64)
     found = {"band_row": row, "band_column": column, "band_entry": entry(pattern, row, column), "band_value": value,
              "band_kind": kind, "band_theta": theta}
-    return {**{name: each[order] for name, each in found.items()}, "band_stretch": stretch}
+    return {**{name: each[order] for name, each in found.items()}, "band_stretch": _stretches(alike[:, order])}
+
+
+def _stretches(alike: Index) -> Index:
+    """Return where entries with the same numbers begin, and last where all end, from an array of shape (number, entry)."""
+    changes = np.flatnonzero((np.diff(alike) != 0).any(axis=0)) + 1
+    return np.unique(np.concatenate([[0], changes, [alike.shape[1]]])).astype(np.int64)
